@@ -1,0 +1,1 @@
+"""People and machines: HTTP, console and terminal."""

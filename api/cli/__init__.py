@@ -1,0 +1,1 @@
+"""The `heatbook` command: one module a group of commands."""

@@ -1,0 +1,1 @@
+"""Pages for people, over the same functions that the HTTP interface uses."""

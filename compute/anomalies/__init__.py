@@ -1,0 +1,1 @@
+"""Detectors of what a person should look at, one module a kind."""

@@ -1,0 +1,1 @@
+"""Numba kernels: flat arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""I/O, time and the database: sources, pipeline, store, assessment runs."""

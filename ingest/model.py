@@ -1,0 +1,75 @@
+"""The nouns of the stream between the wire and the store: deliveries, resolved readings, outcomes.
+
+Frozen, checked at construction; every datetime is aware UTC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from protocols.registers import RegisterReading
+from protocols.telegram import MeterId, Telegram
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Raw bytes as a source got them.
+
+    `arrived_at` is the wall clock of arrival; `read_at` the instant that the readings without a time of their own belong to
+    (equal to `arrived_at` for a live read, earlier for a backfill or a store-and-forward push).
+    `channel` names the way: "gateway-7/12", an MQTT topic, "push:billing". `meter_id` is set by a source that knows whom it
+    asked; an answer of another meter is then refused. `idempotency` is the sender's own message key, empty where it has none.
+    """
+
+    protocol: str
+    payload: bytes
+    arrived_at: datetime
+    read_at: datetime
+    channel: str = ""
+    gateway_id: int | None = None
+    meter_id: int | None = None
+    profile: str | None = None
+    port: int | None = None
+    topic: str | None = None
+    idempotency: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.arrived_at.tzinfo is None or self.read_at.tzinfo is None:
+            raise ValueError("arrived_at and read_at must be aware")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why a delivery yields no readings: goes to quarantine with its bytes."""
+
+    code: str
+    message: str
+    offset: int | None = None
+    field: str | None = None
+    meter: MeterId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One telegram of a delivery with what its profile made of it. `meter_time` is naive: the meter's own clock."""
+
+    telegram: Telegram
+    profile: str
+    readings: tuple[RegisterReading, ...]
+    meter_time: datetime | None = None
+    info_code: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery. `duplicate`: these bytes were stored before, under `delivery_id`."""
+
+    state: Literal["stored", "duplicate", "quarantined"]
+    delivery_id: int
+    readings: int = 0
+    meter_ids: tuple[int, ...] = ()
+    code: str | None = None
+    message: str | None = None
+    quarantine_id: int | None = None

@@ -1,0 +1,1 @@
+"""All SQL of the project: functions take a connection, never commit, and write idempotently."""

@@ -1,0 +1,1 @@
+"""Stand-ins for hardware: virtual buildings, meters, buses, gateways and their faults."""
