@@ -15,10 +15,11 @@ from protocols.telegram import MeterId, Telegram
 class Delivery:
     """Raw bytes as a source got them.
 
-    `arrived_at` is the wall clock of arrival; `read_at` the instant that the readings without a time of their own belong to
-    (equal to `arrived_at` for a live read, earlier for a backfill or a store-and-forward push).
-    `channel` names the way: "gateway-7/12", an MQTT topic, "push:billing". `meter_id` is set by a source that knows whom it
-    asked; an answer of another meter is then refused. `idempotency` is the sender's own message key, empty where it has none.
+    `arrived_at` is the wall clock of arrival; `read_at` the instant that the readings without a time of their own
+    belong to (equal to `arrived_at` for a live read, earlier for a backfill or a store-and-forward push).
+    `channel` names the way: "gateway-7/12", an MQTT topic, "push:billing". `meter_id` is set by a source that knows
+    whom it asked; an answer of another meter is then refused. `idempotency` is the sender's own message key, empty
+    where it has none.
     """
 
     protocol: str

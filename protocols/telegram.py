@@ -26,8 +26,8 @@ class MeterId(msgspec.Struct, frozen=True, gc=False):
 
     `serial` is the text of the identification (8 digits on M-Bus, hexadecimal digits are legal; 14 on
     CJ/T 188; 12 on DL/T 645; devEui or unit id elsewhere); `manufacturer` the three letters of EN 62056-21
-    or the maker code of the protocol, empty where the protocol has none; `version` the generation number; `medium` one of
-    heat, cooling, heat_cooling, water, hot_water, cold_water, electricity, gas, heat_cost, other, ... as text.
+    or the maker code of the protocol, empty where the protocol has none; `version` the generation number; `medium`
+    one of heat, cooling, heat_cooling, water, hot_water, cold_water, electricity, gas, heat_cost, other, ... as text.
     """
 
     serial: str
