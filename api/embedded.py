@@ -1,9 +1,10 @@
 """A PostgreSQL server and an MQTT broker from wheels, for one-command use and for tests.
 
 Rules: both listen on loopback only, with a password and on free ports unless told otherwise; nothing outside the data
-folder changes: no system user is made and no folder's rights are widened. PostgreSQL refuses to run as root, so for root it
-runs in a user namespace in which root's files belong to `nobody`; where namespaces are forbidden it runs as `nobody`
-itself, from a folder that `nobody` can reach. Both end with the process that started them, even if that one is killed.
+folder changes: no system user is made and no folder's rights are widened. PostgreSQL refuses to run as root, so for
+root it runs in a user namespace in which root's files belong to `nobody`; where namespaces are forbidden it runs as
+`nobody` itself, from a folder that `nobody` can reach. Both end with the process that started them, even if that one is
+killed.
 """
 
 import contextlib
@@ -199,8 +200,8 @@ class EmbeddedPostgres:
             reachable = _works(_become_nobody, str(self._binaries / "postgres"), "--version")
         if not reachable:
             raise EmbeddedError(
-                f"PostgreSQL does not run as root and the user {_NOBODY} cannot reach {self.folder}: run heatbook as an "
-                "ordinary user, set HEATBOOK_DATA to a folder outside root's home, or set HEATBOOK_DATABASE_URL"
+                f"PostgreSQL does not run as root and the user {_NOBODY} cannot reach {self.folder}: run heatbook as "
+                "an ordinary user, set HEATBOOK_DATA to a folder outside root's home, or set HEATBOOK_DATABASE_URL"
             )
 
     def _initialise(self) -> None:
