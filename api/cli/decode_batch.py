@@ -1,0 +1,164 @@
+"""JSON lines in, one JSON line out for each, in order: what `heatbook decode --batch` does.
+
+Rules: a line that can't be read or decoded becomes an error line, never an end; lines are bounded; every answer is
+flushed, so that a program may talk line by line. State spans the lines (split frames, aliases, layouts).
+"""
+
+import binascii
+from typing import IO, Any
+
+import msgspec
+
+from ingest.decoding import decode
+from ingest.decoding_state import DecodingState
+from ingest.model import Decoded
+from protocols.errors import ContentError, ProtocolError
+from protocols.mqtt.json_text import json_decoder
+from protocols.telegram import telegram_as_json
+
+MAX_LINE_BYTES = 4 << 20
+_parse = json_decoder(dict[str, Any])
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+# What a line may call its parts; the first name present counts.
+_BYTES_KEYS = ("hex", "payload_hex", "frame", "telegram", "response")
+_PORT_KEYS = ("port", "f_port", "fPort", "fport")
+
+
+def json_line(value: Any) -> bytes:
+    """`value` as one line of JSON."""
+    return _encode(value) + b"\n"
+
+
+def error_as_json(error: ProtocolError) -> dict[str, Any]:
+    """code, message and, where known, offset."""
+    shape: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.offset is not None:
+        shape["offset"] = error.offset
+    return shape
+
+
+def telegrams_as_json(found: list[Decoded]) -> list[dict[str, Any]]:
+    """The public shape of telegrams, with what their profiles made of them in `registers`."""
+    shapes: list[dict[str, Any]] = []
+    for decoded in found:
+        shape = telegram_as_json(decoded.telegram)
+        shape["registers"] = [reading.as_json() for reading in decoded.readings]
+        shape["profile"] = decoded.profile
+        shape["meter_time"] = None if decoded.meter_time is None else decoded.meter_time.isoformat()
+        shape["info_code"] = decoded.info_code
+        shape["flags"] = list(decoded.flags)
+        shapes.append(shape)
+    return shapes
+
+
+def decode_lines(source: IO[bytes], sink: IO[bytes]) -> tuple[int, int]:
+    """Decode every line of `source` into `sink`; returns (lines, errors). Raises nothing but OSError."""
+    state = DecodingState()
+    lines = errors = 0
+    while True:
+        line = source.readline(MAX_LINE_BYTES)
+        if not line:
+            return lines, errors
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            _skip_line(source)
+            answer = _failed(None, ContentError("line.too_long", f"more than {MAX_LINE_BYTES} bytes in one line"))
+        elif not line.strip():
+            continue
+        else:
+            answer = answer_to_line(line, state)
+        lines += 1
+        errors += "error" in answer
+        sink.write(json_line(answer))
+        sink.flush()
+
+
+def _skip_line(source: IO[bytes]) -> None:
+    while True:
+        piece = source.readline(MAX_LINE_BYTES)
+        if not piece or piece.endswith(b"\n"):
+            return
+
+
+def answer_to_line(line: bytes, state: DecodingState) -> dict[str, Any]:
+    """``{"id", "telegrams"}`` or ``{"id", "error"}`` for one line of JSON."""
+    identity: Any = None
+    try:
+        fields = _parse(line)
+        identity = fields.get("id")
+        # Lines repeat telegrams; refusing a counter that stands still is for a running service.
+        state.counters.clear()
+        return {"id": identity, "telegrams": telegrams_as_json(_decoded(fields, state))}
+    except ProtocolError as error:
+        return _failed(identity, error)
+    except Exception as error:
+        # The promise is one answer a line; a fault of ours must not cost the lines behind it.
+        return _failed(identity, ProtocolError("internal", f"{type(error).__name__}: {error}"))
+
+
+def _failed(identity: Any, error: ProtocolError) -> dict[str, Any]:
+    return {"id": identity, "error": error_as_json(error)}
+
+
+def _decoded(fields: dict[str, Any], state: DecodingState) -> list[Decoded]:
+    topic = _text(fields, "topic")
+    protocol = _text(fields, "protocol")
+    port = next((fields[name] for name in _PORT_KEYS if fields.get(name) is not None), None)
+    if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 255):
+        raise ContentError("line.port", "port is no number from 0 to 255")
+    return decode(
+        "mqtt" if topic is not None and protocol is None else protocol,
+        _payload(fields, topic),
+        key=_key(fields),
+        profile=_text(fields, "profile"),
+        port=port,
+        topic=topic,
+        state=state,
+        dialect=_text(fields, "dialect"),
+        family=_text(fields, "family"),
+    )
+
+
+def _payload(fields: dict[str, Any], topic: str | None) -> bytes:
+    payload = fields.get("payload")
+    if isinstance(payload, str) and (topic is not None or not fields.get("hex")):
+        return payload.encode("utf-8", "surrogatepass")
+    if isinstance(payload, (dict, list)):
+        return msgspec.json.encode(payload)
+    for name in ("payload_hex", *_BYTES_KEYS) if topic is not None else _BYTES_KEYS:
+        text = fields.get(name)
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise ContentError("line.hex", f"{name} is no text")
+        return _bytes(name, text)
+    raise ContentError("line.hex", "the line has neither hex nor payload")
+
+
+def _bytes(name: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except (ValueError, binascii.Error):
+        digits = "".join(text.split())
+        at = next((place for place, digit in enumerate(digits) if digit not in "0123456789abcdefABCDEF"), len(digits))
+        raise ContentError("line.hex", f"{name} is not hexadecimal at digit {at} of {len(digits)}", at // 2) from None
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise ContentError(f"line.{name}", f"{name} is no text")
+
+
+def _key(fields: dict[str, Any]) -> bytes | None:
+    text = _text(fields, "key")
+    if not text:
+        return None
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 16:
+        raise ContentError("line.key", "key needs 32 hexadecimal digits")
+    return key

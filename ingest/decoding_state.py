@@ -1,0 +1,29 @@
+"""What decoding remembers between messages, as plain data that a worker stores and restores.
+
+Holds compact-frame layouts, mode-7 counters, Sparkplug aliases, DTU buffers and split telegrams; no keys.
+"""
+
+import msgspec
+
+from protocols.mqtt.message import FamilyState
+
+
+class DecodingState(msgspec.Struct):
+    """Memory of one decoding worker; bounded by its users.
+
+    layouts: CRC of the DIF/VIF bytes -> those bytes, for compact frames. counters: meter address -> last counter of
+    security mode 7, which must rise. families: the MQTT families' slots.
+    """
+
+    layouts: dict[int, bytes] = {}
+    counters: dict[str, int] = {}
+    families: FamilyState = msgspec.field(default_factory=FamilyState)
+
+    def dump(self) -> bytes:
+        """The state as bytes (MessagePack), for a file or a table."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def restore(cls, data: bytes) -> "DecodingState":
+        """The state from `dump`. Raises msgspec.DecodeError if the bytes are not one."""
+        return msgspec.msgpack.decode(data, type=cls)
