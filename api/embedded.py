@@ -262,6 +262,23 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
 
 
+def running_url(folder: Path) -> str | None:
+    """URL of the cluster under `folder` if its server is running now, else None."""
+    pid_file = folder / "cluster" / "postmaster.pid"
+    password_file = folder / "password"
+    if not pid_file.exists() or not password_file.exists():
+        return None
+    lines = pid_file.read_text().splitlines()
+    # postmaster.pid: pid, data folder, start time, port, socket folder, listen address, ..., status
+    if len(lines) < 8 or not lines[7].startswith("ready"):
+        return None
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex(("127.0.0.1", int(lines[3]))) != 0:
+            return None
+    return f"postgresql://heatbook:{password_file.read_text().strip()}@127.0.0.1:{int(lines[3])}/heatbook"
+
+
 class EmbeddedBroker:
     """An MQTT 3.1.1 broker on loopback in a child process that ends with this one.
 

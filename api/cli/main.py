@@ -8,7 +8,6 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -34,18 +33,18 @@ _COMMANDS: dict[str, str] = {
 class CommandGroup(TyperGroup):
     """Loads a command's module when the command is looked up."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Every command, in the order of a day's work."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, or None for click to complain about."""
         target = _COMMANDS.get(cmd_name)
         if target is None:
             return None
         module_name, _, attribute = target.partition(":")
         found: Any = getattr(import_module(module_name), attribute)
-        command: click.Command
+        command: Any
         if isinstance(found, typer.Typer):
             command = typer.main.get_command(found)
         else:

@@ -1,1 +1,5 @@
 """Pages for people, over the same functions that the HTTP interface uses."""
+
+from api.console.routes import mount
+
+__all__ = ["mount"]

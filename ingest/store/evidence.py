@@ -175,3 +175,110 @@ async def latest_deliveries(
             (meter_id, limit),
         )
         return await cursor.fetchall()
+
+
+async def top_alerts(
+    connection: AsyncConnection[Any], *, areas: Sequence[int] | None = None, limit: int = 8
+) -> list[dict[str, Any]]:
+    """The open alerts with most energy at stake: alert_id, code, kind, severity, energy_at_stake_kwh, from_ts."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT a.alert_id, p.code, a.kind, a.severity, a.energy_at_stake_kwh, a.from_ts
+            FROM alert a JOIN metering_point p USING (point_id)
+            WHERE a.state IN ('open', 'acknowledged') AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
+            ORDER BY a.rank DESC, a.alert_id LIMIT %(limit)s
+            """,
+            {"areas": None if areas is None else list(areas), "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def point_facts(connection: AsyncConnection[Any], code: str) -> dict[str, Any] | None:
+    """A metering point by its code with its area, its state now and its installations, newest first."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT p.point_id, p.code, p.kind, p.address, p.building, p.account, p.area_id, a.name AS area_name,
+                   a.time_zone, p.heated_area_m2::float8, p.design_load_kw::float8, p.latitude, p.longitude,
+                   (SELECT s.state FROM point_state s WHERE s.point_id = p.point_id
+                     ORDER BY (s.period @> now()) DESC, upper(s.period) DESC NULLS FIRST LIMIT 1) AS state
+            FROM metering_point p JOIN area a USING (area_id) WHERE p.code = %s
+            """,
+            (code,),
+        )
+        point = await cursor.fetchone()
+        if point is None:
+            return None
+        await cursor.execute(
+            """
+            SELECT i.installation_id, i.meter_id, i.service, lower(i.period) AS from_ts, upper(i.period) AS to_ts,
+                   i.initial_index, i.final_index, i.reason, i.factor::float8, m.serial, m.manufacturer, m.medium,
+                   m.model, m.profile, m.qp_m3h::float8, l.address AS link_address, g.code AS gateway,
+                   h.last_success_at, h.clock_drift_s,
+                   (SELECT max(s.ts) FROM meter_status s WHERE s.meter_id = m.meter_id) AS last_reading_at,
+                   (SELECT r.unit FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_unit,
+                   (SELECT r.scale FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_scale
+            FROM installation i JOIN meter m USING (meter_id)
+            LEFT JOIN meter_link l USING (meter_id)
+            LEFT JOIN bus b USING (bus_id) LEFT JOIN gateway g USING (gateway_id)
+            LEFT JOIN meter_health h USING (meter_id)
+            WHERE i.point_id = %s ORDER BY i.service, lower(i.period) DESC
+            """,
+            (point["point_id"],),
+        )
+        point["installations"] = await cursor.fetchall()
+        await cursor.execute(
+            "SELECT alert_id, kind, severity, state, from_ts, to_ts, energy_at_stake_kwh FROM alert"
+            " WHERE point_id = %s ORDER BY (state = 'resolved'), rank DESC LIMIT 50",
+            (point["point_id"],),
+        )
+        point["alerts"] = await cursor.fetchall()
+        return point
+
+
+async def find_points(
+    connection: AsyncConnection[Any],
+    *,
+    text: str = "",
+    area_id: int | None = None,
+    areas: Sequence[int] | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[int, list[dict[str, Any]]]:
+    """Points whose code, address, account, building or meter serial contains `text`; total count and one page."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    where = """
+        WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
+          AND (%(area)s::int IS NULL OR p.area_id = %(area)s)
+          AND (%(text)s = '' OR p.code ILIKE %(pattern)s OR p.address ILIKE %(pattern)s OR p.building ILIKE %(pattern)s
+               OR p.account ILIKE %(pattern)s OR EXISTS (
+                  SELECT 1 FROM installation i JOIN meter m USING (meter_id)
+                  WHERE i.point_id = p.point_id AND m.serial ILIKE %(pattern)s))
+    """
+    values = {
+        "areas": None if areas is None else list(areas),
+        "area": area_id,
+        "text": text,
+        "pattern": pattern,
+        "limit": limit,
+        "offset": offset,
+    }
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(f"SELECT count(*) AS n FROM metering_point p {where}", values)  # noqa: S608 - constant text
+        total = await cursor.fetchone()
+        await cursor.execute(
+            f"""
+            SELECT p.code, p.address, p.building, p.kind, a.name AS area_name, s.state,
+                   (SELECT string_agg(m.serial, ', ') FROM installation i JOIN meter m USING (meter_id)
+                     WHERE i.point_id = p.point_id AND upper_inf(i.period)) AS serials,
+                   (SELECT count(*) FROM alert l WHERE l.point_id = p.point_id AND l.state <> 'resolved') AS open_alerts
+            FROM metering_point p JOIN area a USING (area_id)
+            LEFT JOIN LATERAL (SELECT state FROM point_state s WHERE s.point_id = p.point_id
+                                ORDER BY upper(period) DESC NULLS FIRST LIMIT 1) s ON true
+            {where} ORDER BY p.code LIMIT %(limit)s OFFSET %(offset)s
+            """,  # noqa: S608 - constant text
+            values,
+        )
+        rows = await cursor.fetchall()
+    return (int(total["n"]) if total else 0), rows

@@ -52,7 +52,8 @@ async def fleet_figures(
                  WHERE s.ts > %(since)s AND s.ts <= %(now)s) AS meters_read,
                (SELECT count(*) FROM gateway g WHERE enabled
                   AND (%(areas)s::int[] IS NULL OR g.area_id IS NULL OR g.area_id = ANY(%(areas)s))) AS gateways,
-               (SELECT count(*) FROM gateway g JOIN gateway_health h USING (gateway_id) WHERE g.enabled AND NOT h.connected
+               (SELECT count(*) FROM gateway g JOIN gateway_health h USING (gateway_id)
+                 WHERE g.enabled AND NOT h.connected
                   AND (%(areas)s::int[] IS NULL OR g.area_id IS NULL OR g.area_id = ANY(%(areas)s))) AS gateways_silent,
                (SELECT count(*) FROM alerts) AS open_alerts,
                (SELECT count(*) FROM alerts WHERE severity = 'critical') AS critical_alerts,
@@ -81,7 +82,8 @@ async def reading_rate_by_hour(
             WHERE s.ts >= %(start)s AND s.ts < %(end)s GROUP BY 1
         )
         SELECT g.hour, coalesce(h.meters, 0)::float / greatest((SELECT count(*) FROM installed), 1)
-        FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz - interval '1 hour', interval '1 hour') AS g(hour)
+        FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz - interval '1 hour',
+                             interval '1 hour') AS g(hour)
         LEFT JOIN heard h ON h.hour = g.hour ORDER BY 1
     """
     cursor = await connection.execute(query, {"start": start, "end": end, "areas": _list(areas)})

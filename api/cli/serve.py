@@ -1,0 +1,134 @@
+"""The long-running commands: `heatbook migrate`, `heatbook ingest`, `heatbook api`.
+
+Each is one process; production runs several. All of them stop orderly on SIGTERM and Ctrl-C.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ingest.config import Settings, settings_from_environment
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (HEATBOOK_DATA).")]
+DatabaseOption = Annotated[str | None, typer.Option("--database-url", help="Database (HEATBOOK_DATABASE_URL).")]
+
+
+def _settings(data: Path | None = None, database_url: str | None = None, **more: Any) -> Settings:
+    from ingest.logs import set_up_logs
+
+    settings = settings_from_environment(data=data, database_url=database_url, **more)
+    set_up_logs(settings.log_level, settings.log_format)
+    return settings
+
+
+@contextlib.contextmanager
+def database_of(settings: Settings) -> Iterator[str]:
+    """URL of the database that the settings name; if none, the embedded cluster, started for the time being."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    from api.embedded import EmbeddedPostgres, running_url
+
+    running = running_url(settings.data / "postgres")
+    if running is not None:
+        yield running
+        return
+    with EmbeddedPostgres(settings.data / "postgres") as server:
+        yield server.url()
+
+
+def stop_event(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def migrate(data: DataOption = None, database_url: DatabaseOption = None) -> None:
+    """Bring the database to this version's schema. Safe to run again, and from several machines at once."""
+    from ingest.store.database import migrate as run_migrations
+
+    settings = _settings(data, database_url)
+    with database_of(settings) as url:
+        applied = run_migrations(url)
+    typer.echo(f"{len(applied)} migrations applied" if applied else "the schema is up to date")
+
+
+def ingest(data: DataOption = None, database_url: DatabaseOption = None) -> None:
+    """Read meters and take telegrams: pollers, MQTT, spool, pipeline. Several processes share the gateways."""
+    settings = _settings(data, database_url)
+
+    async def serve(url: str) -> None:
+        from dataclasses import replace
+
+        from ingest.supervisor import run_ingest
+
+        from ingest.clock import clock_from_text
+
+        stop = stop_event(asyncio.get_running_loop())
+        await run_ingest(replace(settings, database_url=url), stop, clock_from_text(settings.clock))
+
+    with database_of(settings) as url:
+        asyncio.run(serve(url))
+
+
+def api(
+    data: DataOption = None,
+    database_url: DatabaseOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HEATBOOK_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (HEATBOOK_PORT).")] = None,
+) -> None:
+    """Serve the HTTP interface and the console."""
+    settings = _settings(data, database_url, host=host, port=port)
+    with database_of(settings) as url:
+        asyncio.run(_serve_api(settings, url))
+
+
+async def _serve_api(settings: Settings, url: str) -> None:
+    import uvicorn
+
+    # uvicorn stops on these signals and raises them again at its end; by then our own closing is still to come.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    async with serving_app(settings, url) as app:
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+        await uvicorn.Server(config).serve()
+
+
+@contextlib.asynccontextmanager
+async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
+    """The HTTP application with its pool, directory and pipeline, all closed at the end."""
+    from dataclasses import replace
+
+    from api.app import create_app
+    from api.console import mount
+    from ingest.clock import clock_from_text
+    from ingest.directory import Directory
+    from ingest.pipeline import Pipeline
+    from ingest.store.database import open_pool
+
+    settings = replace(settings, database_url=url)
+    clock = clock_from_text(settings.clock)
+    pool = await open_pool(url)
+    try:
+        directory = await Directory.load(pool)
+        async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline:
+            app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
+            mount(app)
+            yield app
+    finally:
+        await pool.close()

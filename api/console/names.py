@@ -1,0 +1,76 @@
+"""How kinds, states, services and quality flags are called on screens, in both languages."""
+
+from api.console.texts import Texts
+from compute.quality import Quality
+
+# alert kind -> message id
+KINDS = {
+    "zero_use": "No consumption",
+    "low_use": "Little consumption",
+    "jump": "Sudden change",
+    "static": "Frozen value",
+    "leakage": "Leakage",
+    "undercooling": "Return too warm",
+    "swapped_sensors": "Sensors swapped",
+    "sensor_fault": "Sensor fault",
+    "unit_error": "Wrong unit",
+    "factor_error": "Wrong factor",
+    "behind": "Meter falls behind",
+    "use_while_inactive": "Use while inactive",
+    "neighbours": "Unlike its neighbours",
+    "balance": "Building balance",
+    "decrease": "Index fell",
+    "garbage": "Rubbish values",
+    "comms_loss": "Silent meter",
+    "clock": "Meter clock off",
+}
+STATES = {
+    "open": "open",
+    "acknowledged": "acknowledged",
+    "field_check": "field check",
+    "snoozed": "snoozed",
+    "suppressed": "suppressed",
+    "resolved": "resolved",
+    "active": "active",
+    "suspended": "heating suspended",
+    "vacant": "vacant",
+    "closed": "closed",
+}
+SERVICES = {0: "other", 1: "heat", 2: "cooling", 3: "cold water", 4: "hot water", 5: "electricity", 6: "gas"}
+FLAGS = {
+    Quality.MISSING: "missing",
+    Quality.ROLLOVER: "rollover",
+    Quality.RESET: "index fell",
+    Quality.GARBAGE: "rubbish left out",
+    Quality.ESTIMATED: "estimated",
+    Quality.EDITED: "edited",
+    Quality.INTERPOLATED: "distribution estimated",
+    Quality.QUESTIONABLE: "questionable",
+    Quality.FAILED: "failed a rule",
+    Quality.EXCHANGE: "meter exchange",
+    Quality.INACTIVE_USE: "use while inactive",
+    Quality.DEVICE: "device fault",
+    Quality.ZERO: "no use",
+    Quality.SPIKE: "spike",
+    Quality.RANGE: "out of range",
+}
+
+
+def kind_text(texts: Texts, kind: str) -> str:
+    """An alert kind in the reader's words."""
+    return texts(KINDS.get(kind, kind))
+
+
+def state_text(texts: Texts, state: str) -> str:
+    """A state of an alert or point in the reader's words."""
+    return texts(STATES.get(state, state))
+
+
+def service_text(texts: Texts, service: int) -> str:
+    """What a metering point is supplied with."""
+    return texts(SERVICES.get(service, "other"))
+
+
+def flag_texts(texts: Texts, flags: int) -> str:
+    """The telling quality flags of an interval, comma-separated; empty for a plain valid one."""
+    return ", ".join(texts(name) for flag, name in FLAGS.items() if flags & flag)

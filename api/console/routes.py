@@ -1,0 +1,74 @@
+"""Addresses of the console's pages: each finds its visitor, or leads to the log-in page."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from nicegui import app as nicegui_app
+from nicegui import ui
+
+from api.access import COOKIE
+from api.console.frame import empty, frame, heading
+from api.console.login import login_page
+from api.console.overview import overview_page
+from api.console.points import point_page, points_page
+from api.console.session import Visitor, texts_of, to_login, visitor_of
+from api.context import Context
+from ingest.errors import ForbiddenError, NotFoundError
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def mount(app: FastAPI) -> None:
+    """Put the console's pages on an application made by `api.app.create_app`."""
+    parts: Context = app.state.heatbook
+    nicegui_app.add_static_files("/console-static", _STATIC)
+    ui.add_head_html('<link rel="stylesheet" href="/console-static/console.css">', shared=True)
+    _pages(parts)
+    ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=10.0)
+
+
+async def _shown(
+    request: Request, parts: Context, audience: str, page: Callable[[Visitor], Awaitable[None]]
+) -> Response | None:
+    visitor = await visitor_of(request, parts)
+    if visitor is None:
+        return to_login(request)
+    texts = visitor.texts
+    try:
+        visitor.actor.require(audience)
+        await page(visitor)
+    except (ForbiddenError, NotFoundError) as error:
+        with frame(visitor, texts("Not here"), current=""):
+            heading(texts("Not here"))
+            empty(texts("This page is not open to you: {reason}.", reason=error.message))
+    return None
+
+
+def _pages(parts: Context) -> None:
+    @ui.page("/login")
+    async def login(request: Request) -> None:
+        login_page(texts_of(request, parts))
+
+    @ui.page("/")
+    async def overview(request: Request) -> Response | None:
+        return await _shown(request, parts, "reader", overview_page)
+
+    @ui.page("/points")
+    async def points(request: Request, text: str = "", area: int | None = None, page: int = 1) -> Response | None:
+        return await _shown(
+            request, parts, "reader", lambda visitor: points_page(visitor, text=text[:200], area_id=area, page=page)
+        )
+
+    @ui.page("/points/{code}")
+    async def point(request: Request, code: str, days: int = 30, service: int | None = None) -> Response | None:
+        return await _shown(
+            request, parts, "reader", lambda visitor: point_page(visitor, code, days=days, service=service)
+        )
+
+    @nicegui_app.get("/logout", include_in_schema=False)
+    async def logout(request: Request) -> RedirectResponse:
+        answer = RedirectResponse("/login", status_code=303)
+        answer.delete_cookie(COOKIE)
+        return answer
