@@ -49,6 +49,9 @@ class Rejected:
     offset: int | None = None
     field: str | None = None
     meter: MeterId | None = None
+    # What an unknown meter said, for the list of discovered meters: profile and readings in their public JSON shape.
+    profile: str = ""
+    seen: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,39 @@ class Decoded:
     meter_time: datetime | None = None
     info_code: int | None = None
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStatus:
+    """What a meter said about itself: info-code bits and its clock (aware, resolved by the meter's zone)."""
+
+    meter_id: int
+    ts_us: int
+    info_code: int | None = None
+    meter_time: datetime | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The readings of one delivery as columns of equal length: no object a reading on the way to the store.
+
+    register_ids; ts_us: epoch microseconds; values: exact counts; flags: compute.quality bits (low 15). `meter_ids` are the
+    meters they belong to. `rejected` holds why a part of the delivery was refused (a second meter that nobody knows):
+    the rest is stored, the delivery stands in quarantine too.
+    """
+
+    meter_ids: tuple[int, ...]
+    register_ids: tuple[int, ...]
+    ts_us: tuple[int, ...]
+    values: tuple[int, ...]
+    flags: tuple[int, ...]
+    statuses: tuple[MeterStatus, ...] = ()
+    rejected: Rejected | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.register_ids) == len(self.ts_us) == len(self.values) == len(self.flags):
+            raise ValueError("register_ids, ts_us, values and flags differ in length")
 
 
 @dataclass(frozen=True, slots=True)

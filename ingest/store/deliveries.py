@@ -1,0 +1,159 @@
+"""Raw deliveries: kept as they came, found again by number.
+
+Rules: payloads are bytes, never text; a delivery is written once and never changed.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from ingest.errors import NotFoundError
+from ingest.model import Delivery
+from ingest.store.packing import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US, microseconds
+
+_FIXED = struct.Struct(">hiqiq")
+_INT4 = struct.Struct(">ii")
+_NULL = b"\xff\xff\xff\xff"
+_JSON = msgspec.json.Encoder()
+_COLUMNS = "delivery_id, arrived_at, meter_id, gateway_id, protocol, channel, payload, details"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A delivery as it was kept; `details` holds what its source noted: read_at, profile, port, topic, caller."""
+
+    delivery_id: int
+    arrived_at: datetime
+    meter_id: int | None
+    gateway_id: int | None
+    protocol: str
+    channel: str
+    payload: bytes
+    details: dict[str, Any]
+
+    def as_delivery(self) -> Delivery:
+        """The delivery as its source handed it in, for replay."""
+        details = dict(self.details)
+        read_at = details.pop("read_at", None)
+        return Delivery(
+            protocol=self.protocol,
+            payload=self.payload,
+            arrived_at=self.arrived_at,
+            read_at=self.arrived_at if read_at is None else datetime.fromisoformat(read_at),
+            channel=self.channel,
+            gateway_id=self.gateway_id,
+            meter_id=details.pop("asked_meter_id", None),
+            profile=details.pop("profile", None),
+            port=details.pop("port", None),
+            topic=details.pop("topic", None),
+            idempotency=details.pop("idempotency", ""),
+            details=details,
+        )
+
+
+def details_of(delivery: Delivery) -> dict[str, Any]:
+    """What must be kept beside the bytes so that a replay gets the same delivery again."""
+    details = dict(delivery.details)
+    if delivery.read_at != delivery.arrived_at:
+        details["read_at"] = delivery.read_at.isoformat()
+    if delivery.meter_id is not None:
+        details["asked_meter_id"] = delivery.meter_id
+    for name in ("profile", "port", "topic"):
+        value = getattr(delivery, name)
+        if value is not None:
+            details[name] = value
+    if delivery.idempotency:
+        details["idempotency"] = delivery.idempotency
+    return details
+
+
+def _bytes_field(value: bytes) -> bytes:
+    return len(value).to_bytes(4, "big") + value
+
+
+def _int_field(value: int | None) -> bytes:
+    return _NULL if value is None else _INT4.pack(4, value)
+
+
+def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
+    """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
+    parts = [COPY_HEADER]
+    for delivery_id, meter_id, delivery in rows:
+        details = details_of(delivery)
+        parts += (
+            _FIXED.pack(8, 8, delivery_id, 8, microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US),
+            _int_field(meter_id),
+            _int_field(delivery.gateway_id),
+            _bytes_field(delivery.protocol.encode()),
+            _bytes_field(delivery.channel.encode()),
+            _bytes_field(delivery.payload),
+            # jsonb in binary form: version 1, then the text.
+            _bytes_field(b"\x01" + _JSON.encode(details)) if details else _NULL,
+        )
+    parts.append(COPY_TRAILER)
+    return b"".join(parts)
+
+
+async def insert(
+    connection: AsyncConnection[Any], rows: Sequence[tuple[int, int | None, Delivery]], *, copy: bool = True
+) -> None:
+    """Write new deliveries; `copy` False goes by INSERT, for servers that have no COPY."""
+    if not rows:
+        return
+    cursor = connection.cursor()
+    if copy:
+        async with cursor.copy(f"COPY delivery ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
+            await stream.write(packed(rows))
+        return
+    values = [
+        (number, delivery.arrived_at, meter, delivery.gateway_id, delivery.protocol, delivery.channel, delivery.payload,
+         Jsonb(details_of(delivery)) if details_of(delivery) else None)
+        for number, meter, delivery in rows
+    ]  # fmt: skip
+    await cursor.executemany(f"INSERT INTO delivery ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", values)
+
+
+async def get(connection: AsyncConnection[Any], delivery_id: int) -> StoredDelivery:
+    """One delivery with its bytes.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such delivery, or its time to be kept is over.
+    """
+    found = await get_many(connection, [delivery_id])
+    if not found:
+        raise NotFoundError(f"delivery {delivery_id} is not kept")
+    return found[0]
+
+
+async def get_many(connection: AsyncConnection[Any], delivery_ids: Sequence[int]) -> list[StoredDelivery]:
+    """Those of the deliveries that are kept, by number."""
+    cursor = await connection.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE delivery_id = ANY(%s) ORDER BY delivery_id", (list(delivery_ids),)
+    )
+    return [_stored(row) for row in await cursor.fetchall()]
+
+
+async def of_meter(
+    connection: AsyncConnection[Any], meter_id: int, *, before: tuple[datetime, int] | None = None, limit: int = 100
+) -> list[StoredDelivery]:
+    """A meter's deliveries, latest first; `before` is (arrived_at, delivery_id) of the last one seen."""
+    cursor = await connection.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE meter_id = %(meter)s"
+        " AND (%(at)s::timestamptz IS NULL OR (arrived_at, delivery_id) < (%(at)s, %(id)s))"
+        " ORDER BY arrived_at DESC, delivery_id DESC LIMIT %(limit)s",
+        {"meter": meter_id, "at": before[0] if before else None, "id": before[1] if before else 0, "limit": limit},
+    )
+    return [_stored(row) for row in await cursor.fetchall()]
+
+
+def _stored(row: Sequence[Any]) -> StoredDelivery:
+    number, arrived_at, meter_id, gateway_id, protocol, channel, payload, details = row
+    return StoredDelivery(number, arrived_at, meter_id, gateway_id, protocol, channel, bytes(payload), details or {})

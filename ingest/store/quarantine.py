@@ -1,0 +1,136 @@
+"""Deliveries that yielded no reading, with a coded reason each, until someone settles them.
+
+Rules: the bytes stay in `delivery`; an entry is never deleted, it is replayed or dismissed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from ingest.errors import NotFoundError
+from ingest.model import Delivery, Rejected
+
+_COLUMNS = (
+    "quarantine_id, delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field, manufacturer, serial,"
+    " medium, state, settled_at, settled_by"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """Why a delivery was set aside. `field` or `byte_offset` names what was wrong."""
+
+    quarantine_id: int
+    delivery_id: int
+    arrived_at: datetime
+    protocol: str
+    channel: str
+    code: str
+    message: str
+    byte_offset: int | None
+    field: str | None
+    manufacturer: str
+    serial: str
+    medium: str
+    state: str
+    settled_at: datetime | None
+    settled_by: str | None
+
+
+async def insert(connection: AsyncConnection[Any], entries: Sequence[tuple[int, Delivery, Rejected]]) -> dict[int, int]:
+    """Set deliveries aside; an entry that is already there gets the newer reason and is open again.
+
+    Returns
+    -------
+    delivery id -> quarantine id
+    """
+    if not entries:
+        return {}
+    columns: list[list[Any]] = [[] for _ in range(11)]
+    for delivery_id, delivery, reason in entries:
+        meter = reason.meter
+        row = (
+            delivery_id, delivery.arrived_at, _clean(delivery.protocol), _clean(delivery.channel), reason.code,
+            _clean(reason.message), reason.offset, reason.field, _clean(meter.manufacturer) if meter else "",
+            _clean(meter.serial) if meter else "", _clean(meter.medium) if meter else "",
+        )  # fmt: skip
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    cursor = await connection.execute(
+        "INSERT INTO quarantine (delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field,"
+        " manufacturer, serial, medium)"
+        " SELECT * FROM unnest(%s::int8[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[],"
+        " %s::text[], %s::text[], %s::text[], %s::text[])"
+        " ON CONFLICT (delivery_id) DO UPDATE SET code = excluded.code, message = excluded.message,"
+        " byte_offset = excluded.byte_offset, field = excluded.field, manufacturer = excluded.manufacturer,"
+        " serial = excluded.serial, medium = excluded.medium, state = 'open', settled_at = NULL, settled_by = NULL"
+        " RETURNING delivery_id, quarantine_id",
+        columns,
+    )
+    return dict(await cursor.fetchall())
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL takes no NUL in text; decoders hand through what a broken sender wrote.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+async def entries(
+    connection: AsyncConnection[Any],
+    *,
+    code: str | None = None,
+    state: str | None = "open",
+    serial: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[QuarantineEntry]:
+    """Entries, latest first; `before` is the quarantine id of the last one seen. A `code` ending in "." is a prefix."""
+    async with connection.cursor(row_factory=class_row(QuarantineEntry)) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM quarantine WHERE (%(code)s::text IS NULL OR code = %(code)s"
+            " OR (right(%(code)s, 1) = '.' AND starts_with(code, %(code)s)))"
+            " AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(serial)s::text IS NULL OR serial = %(serial)s)"
+            " AND (%(before)s::int8 IS NULL OR quarantine_id < %(before)s) ORDER BY quarantine_id DESC LIMIT %(limit)s",
+            {"code": code, "state": state, "serial": serial, "before": before, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def get(connection: AsyncConnection[Any], quarantine_id: int) -> QuarantineEntry:
+    """One entry.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of that number.
+    """
+    async with connection.cursor(row_factory=class_row(QuarantineEntry)) as cursor:
+        await cursor.execute(f"SELECT {_COLUMNS} FROM quarantine WHERE quarantine_id = %s", (quarantine_id,))
+        found = await cursor.fetchone()
+    if found is None:
+        raise NotFoundError(f"quarantine entry {quarantine_id} does not exist")
+    return found
+
+
+async def counts(connection: AsyncConnection[Any], *, state: str | None = "open") -> dict[str, int]:
+    """How many entries each code has."""
+    cursor = await connection.execute(
+        "SELECT code, count(*) FROM quarantine WHERE (%(state)s::text IS NULL OR state = %(state)s)"
+        " GROUP BY code ORDER BY 2 DESC, 1",
+        {"state": state},
+    )
+    return dict(await cursor.fetchall())
+
+
+async def settle(connection: AsyncConnection[Any], delivery_ids: Sequence[int], *, state: str, actor: str) -> int:
+    """Close the open entries of deliveries as "replayed" or "dismissed"; how many were open."""
+    cursor = await connection.execute(
+        "UPDATE quarantine SET state = %s, settled_at = now(), settled_by = %s"
+        " WHERE delivery_id = ANY(%s) AND state = 'open'",
+        (state, actor, list(delivery_ids)),
+    )
+    return cursor.rowcount
