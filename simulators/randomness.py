@@ -7,6 +7,7 @@ the numbers of a shorter one, so a virtual meter says the same at the same time 
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -23,3 +24,13 @@ def uniform_hash(seed: int, *numbers: int) -> float:
         state ^= state >> 29
     state = (state * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     return (state >> 11) / float(1 << 53)
+
+
+def uniform_hashes(seed: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) of (n,) integers, each depending on the seed and its own integer only."""
+    with np.errstate(over="ignore"):
+        state = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        state += np.uint64((seed * 0x632BE59BD9B4E019) & 0xFFFFFFFFFFFFFFFF)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) / float(1 << 53))

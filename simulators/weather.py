@@ -82,7 +82,9 @@ def _remembering(noise: NDArray[np.float64], memory_h: float) -> NDArray[np.floa
     return values
 
 
-def _sun_elevation_sine(climate: Climate, day: NDArray[np.float64], local_hour: NDArray[np.int64]) -> NDArray[np.float64]:
+def _sun_elevation_sine(
+    climate: Climate, day: NDArray[np.float64], local_hour: NDArray[np.int64]
+) -> NDArray[np.float64]:
     declination = np.radians(-23.44) * np.cos(2 * np.pi * (day + 10) / 365.25)
     solar_hour = local_hour + 0.5 + climate.longitude / 15.0 - climate.utc_offset_h
     angle = np.radians(15.0 * (solar_hour - 12.0))
@@ -142,7 +144,9 @@ def weather_of(climate_name: str, start: datetime, hours: int, seed: int, held_d
     daily = climate.daily_k * np.cos(2 * np.pi * (local_hour - 14.5) / 24.0) * (1.35 - 0.7 * clouds)
     # Winter systems swing wider than summer ones.
     strength = climate.systems_k * (1.0 - 0.3 * yearly / climate.yearly_k)
-    systems = strength * _remembering(noise[:, 0], SYSTEM_MEMORY_H) + 0.5 * _remembering(noise[:, 2], TURBULENCE_MEMORY_H)
+    systems = strength * _remembering(noise[:, 0], SYSTEM_MEMORY_H) + 0.5 * _remembering(
+        noise[:, 2], TURBULENCE_MEMORY_H
+    )
     sun = 950.0 * np.clip(_sun_elevation_sine(climate, day, local_hour), 0.0, None) * (1.0 - 0.75 * clouds)
     heating = np.ones(hours, dtype=bool) if held_day is not None else _in_season(climate, start, hours)
     return Weather(climate, start, climate.mean_c + yearly + daily + systems, sun, heating, local_hour, weekday)

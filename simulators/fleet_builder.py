@@ -1,0 +1,250 @@
+"""Puts a fleet together: houses become blocks, spaces become points, points get meters, meters get links and faults.
+
+Scenarios say what they want in these words; numbering, addresses, sizes and serial numbers are decided here, by seed.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from protocols.telegram import MeterId
+from simulators.building import Dwellings
+from simulators.faults import KINDS, Fault, Layer
+from simulators.fleet import Area, Bus, Fleet, Gateway, Point, Spell
+from simulators.labels import Label
+from simulators.meter import Link, VirtualMeter
+from simulators.meter_models import MODELS, MeterModel
+from simulators.randomness import stream
+from simulators.town import House, dwellings_of, qp_for
+from simulators.trace import ENERGY_NOISE, BlockPlan
+from simulators.weather import CLIMATES
+
+_POINT_KIND = {"flats": "dwelling", "villas": "dwelling", "shops": "shop", "enterprise": "enterprise"}
+_ROW_LAYERS = frozenset({Layer.CONTROL, Layer.PIPE, Layer.SENSOR})
+_CLOSED = frozenset({"suspended", "vacant", "closed"})
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A point with the place of its meter: block, row and sizes."""
+
+    point: Point
+    block: int
+    row: int
+    design_kw: float
+
+
+@dataclass(slots=True)
+class FleetBuilder:
+    """Collects a fleet and builds it. `start` is the first simulated hour; `installed_at` of ordinary meters is before.
+
+    Use: areas, houses (returns their point codes), gateways, meters, faults, then `build`.
+    """
+
+    scenario: str
+    seed: int
+    origin: datetime
+    start: datetime
+    end: datetime
+    held_day: int | None = None
+    noise: float = ENERGY_NOISE
+    blocks_kept: int = 64
+    _areas: dict[str, Area] = field(default_factory=dict)
+    _slots: dict[str, _Slot] = field(default_factory=dict)
+    _plans: list[tuple[str, Dwellings, tuple[int, ...], tuple[float, ...], list[float]]] = field(default_factory=list)
+    _gateways: dict[str, Gateway] = field(default_factory=dict)
+    _meters: dict[str, VirtualMeter] = field(default_factory=dict)
+    _faults: list[Fault] = field(default_factory=list)
+    _extra_labels: list[Label] = field(default_factory=list)
+    _spells: dict[str, tuple[Spell, ...]] = field(default_factory=dict)
+    _of_point: dict[str, list[str]] = field(default_factory=dict)
+    _supply_mounted: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+    def area(self, code: str, name: str, team: str, climate: str) -> None:
+        """Add a reading area."""
+        self._areas[code] = Area(code, name, team, climate)
+
+    def houses(self, area: str, houses: tuple[House, ...]) -> list[list[str]]:
+        """Add a block of houses; returns, per house, its points' codes, the master's last where it has one."""
+        climate = CLIMATES[self._areas[area].climate]
+        block = len(self._plans)
+        dwellings = dwellings_of(houses, climate.name, self.seed, block)
+        rng = stream(self.seed, "place", block)
+        masters = tuple(number for number, house in enumerate(houses) if house.master)
+        losses = tuple(float(value) for value in rng.uniform(0.04, 0.09, len(masters)))
+        design = dwellings.loss_kw_k * (20.0 - climate.design_c)
+        qps: list[float] = [qp_for(float(kw) * 1.5) for kw in design]
+        codes: list[list[str]] = []
+        row = 0
+        for number, house in enumerate(houses):
+            codes.append([])
+            centre = climate.latitude + rng.normal(0, 0.012), climate.longitude + rng.normal(0, 0.016)
+            parent = f"{house.name}-00" if house.master else ""
+            for unit in range(house.units):
+                code = f"{house.name}-{_door(house.kind, unit)}"
+                point = self._point(code, area, house, unit, dwellings, row, float(design[row]), centre, parent)
+                self._slots[code] = _Slot(point, block, row, float(design[row]))
+                codes[-1].append(code)
+                row += 1
+        for place, number in enumerate(masters):
+            house, total = houses[number], float(design[dwellings.house == number].sum())
+            qps.append(qp_for(total * 1.3))
+            members = dwellings.house == number
+            point = Point(
+                f"{house.name}-00", area, house.name, "building", f"{self._areas[area].name} {house.name}", "",
+                round(float(dwellings.area_m2[members].sum()), 1), round(total * 1.06, 1),
+                *_place(self._slots[codes[number][0]].point), (Spell("active", self.start - timedelta(days=900)),),
+            )  # fmt: skip
+            self._slots[point.code] = _Slot(point, block, len(dwellings) + place, total)
+            codes[number].append(point.code)
+        self._plans.append((area, dwellings, masters, losses, qps))
+        return codes
+
+    def _point(
+        self, code: str, area: str, house: House, unit: int, dwellings: Dwellings, row: int, design_kw: float,
+        centre: tuple[float, float], parent: str,
+    ) -> Point:  # fmt: skip
+        address = f"{self._areas[area].name} {house.name} {_door(house.kind, unit)}"
+        return Point(
+            code, area, house.name, _POINT_KIND[house.kind], address, f"A{len(self._slots) + 100001}",
+            round(float(dwellings.area_m2[row]), 1), round(design_kw, 2), round(centre[0], 6), round(centre[1], 6),
+            (Spell("active", self.start - timedelta(days=900)),), parent,
+        )  # fmt: skip
+
+    def state(self, point: str, state: str, start: datetime, end: datetime | None = None) -> None:
+        """Give a point another state from `start` to `end` (None: for good). Its valve is shut meanwhile."""
+        slot = self._slots[point]
+        first = slot.point.spells[0]
+        spells = [Spell("active", first.start, start)] if start > first.start else []
+        spells.append(Spell(state, max(start, first.start), end))
+        if end is not None:
+            spells.append(Spell("active", end))
+        slot.point = replace(slot.point, spells=tuple(spells))
+
+    def gateway(self, code: str, kind: str, area: str, *, baud_rate: int = 2400, schedule_s: int = 3600) -> str:
+        """Add a gateway with one bus."""
+        self._gateways[code] = Gateway(code, kind, area, (Bus("1", baud_rate, schedule_s),))
+        return code
+
+    def meter(
+        self, point: str, model: str, gateway: str, address: str = "", *, serial: str | None = None,
+        installed_at: datetime | None = None, removed_at: datetime | None = None, registered: bool = True,
+        settings: dict[str, object] | None = None, row_of: str | None = None, first_index_kwh: float | None = None,
+    ) -> VirtualMeter:  # fmt: skip
+        """Put a meter at a point. `row_of` names another point whose pipe it really measures (crossed wires)."""
+        kind, slot, place = MODELS[model], self._slots[point], self._slots[row_of or point]
+        number = len(self._meters)
+        rng = stream(self.seed, "meter", number)
+        serial = serial or _serial(kind, number, self.seed)
+        key = rng.bytes(16) if kind.encrypted else None
+        qp = self._plans[place.block][4][place.row]
+        yearly = place.design_kw * 1900.0
+        first = float(rng.uniform(0.8, 5.0) * yearly) if first_index_kwh is None else first_index_kwh
+        meter = VirtualMeter(
+            id=MeterId(serial, kind.manufacturer, kind.version, kind.medium), model=kind, point=point,
+            area=slot.point.area, link=Link(gateway, "1", address or serial, dict(settings or {})), block=place.block,
+            row=place.row, qp_m3h=qp, installed_at=installed_at or self.start - timedelta(days=int(rng.integers(200, 1500))),
+            first_index_kwh=first, seed=int(rng.integers(1 << 31)), removed_at=removed_at, registered=registered, key=key,
+        )  # fmt: skip
+        self._meters[serial] = meter
+        self._of_point.setdefault(point, []).append(serial)
+        if kind.medium == "heat":
+            self._supply_mounted[(place.block, place.row)] = kind.mounting_side == "supply"
+        return meter
+
+    def fault(
+        self, name: str, serial: str, start: datetime, end: datetime | None = None, magnitude: float | None = None,
+        *, partner: str = "", kind: str | None = None,
+    ) -> Fault:  # fmt: skip
+        """Add a fault with its label. `end` None: until the end; `magnitude` None: drawn from the usual range."""
+        rng = stream(self.seed, "fault", name, serial)
+        entry = KINDS[name]
+        if magnitude is None:
+            magnitude = round(float(rng.uniform(*entry.magnitude)), 3)
+        fault = Fault(name, serial, start, end or self.end, magnitude, int(rng.integers(1 << 31)), partner)
+        self._faults.append(fault)
+        point = self._meters[serial].point
+        self.label(serial, point, kind or entry.label, fault.start, fault.end, magnitude, entry.verdict, name)
+        return fault
+
+    def label(
+        self,
+        serial: str,
+        point: str,
+        kind: str,
+        start: datetime,
+        end: datetime,
+        magnitude: float,
+        verdict: str,
+        fault: str,
+    ) -> None:
+        """Add a line of truth."""
+        self._extra_labels.append(Label(serial, point, kind, start, end, magnitude, verdict, fault))
+
+    def outage(self, area: str, start: datetime, end: datetime) -> None:
+        """The network of an area stands still."""
+        self._areas[area] = replace(self._areas[area], outages=(*self._areas[area].outages, (start, end)))
+
+    def cold_snap(self, area: str, start: datetime, end: datetime, colder_k: float) -> None:
+        """Colder for some days."""
+        snaps = (*self._areas[area].cold_snaps, (start, end, colder_k))
+        self._areas[area] = replace(self._areas[area], cold_snaps=snaps)
+
+    def points(self) -> list[Point]:
+        """The points so far."""
+        return [slot.point for slot in self._slots.values()]
+
+    def meter_of(self, point: str) -> VirtualMeter:
+        """The first meter at a point."""
+        return self._meters[self._of_point[point][0]]
+
+    def build(self) -> Fleet:
+        """The finished fleet."""
+        for fault in self._faults:
+            meter = self._meters[fault.serial]
+            meter.faults = (*meter.faults, fault)
+        blocks = tuple(self._block(number) for number in range(len(self._plans)))
+        return Fleet(
+            scenario=self.scenario, seed=self.seed, origin=self.origin, start=self.start, end=self.end,
+            areas=tuple(self._areas.values()), points=tuple(self.points()), gateways=tuple(self._gateways.values()),
+            meters=tuple(self._meters.values()), blocks=blocks, labels=tuple(self._extra_labels),
+            faults=tuple(self._faults), held_day=self.held_day, blocks_kept=self.blocks_kept,
+        )  # fmt: skip
+
+    def _block(self, number: int) -> BlockPlan:
+        area, dwellings, masters, losses, qps = self._plans[number]
+        faults = tuple(
+            (self._meters[fault.serial].row, fault)
+            for fault in self._faults
+            if fault.kind.layer in _ROW_LAYERS and self._meters[fault.serial].block == number
+        )
+        spells = [
+            (slot.row, self._hour(spell.start), self._hour(spell.end) if spell.end else 1 << 40)
+            for slot in self._slots.values()
+            if slot.block == number
+            for spell in slot.point.spells
+            if spell.state in _CLOSED
+        ]
+        mounted = np.array([self._supply_mounted.get((number, row), False) for row in range(len(qps))])
+        return BlockPlan(
+            number, area, dwellings, masters, losses, np.array(qps), mounted, self.noise, tuple(spells), faults
+        )
+
+    def _hour(self, at: datetime) -> int:
+        return round((at - self.start) / timedelta(hours=1))
+
+
+def _door(kind: str, unit: int) -> str:
+    """Flat numbers as on doors: floor and place, four a floor."""
+    return f"{unit // 4 + 1}{unit % 4 + 1:02d}" if kind == "flats" else f"{unit + 1:02d}"
+
+
+def _serial(model: MeterModel, number: int, seed: int) -> str:
+    """Serial number of the usual length: unique within a fleet, different between seeds."""
+    base = 60_000_000 + (seed % 97) * 100_003 + number
+    return str(base).zfill(model.serial_digits)[-model.serial_digits :]
+
+
+def _place(point: Point) -> tuple[float, float]:
+    return point.latitude, point.longitude

@@ -1,0 +1,340 @@
+"""A virtual meter: counts in the resolution of its display at any instant, and the bytes it would send.
+
+The meter knows its own row of a block's trace, its display and its faults; it does not know buses or sockets.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.registers import Register
+from protocols.telegram import MeterId
+from protocols.units import dimension, factor
+from simulators.faults import Fault
+from simulators.faults_display import DISPLAY_FAULTS, Shown
+from simulators.faults_sensor import INFO_BATTERY
+from simulators.faults_transport import distorted, is_silent, spoken_time
+from simulators.meter_encoding import Readout, Speaker, encoder_of
+from simulators.meter_models import MeterModel
+from simulators.network import Supply
+from simulators.randomness import uniform_hash
+from simulators.trace import Trace
+from simulators.weather import Weather
+
+Ints = NDArray[np.int64]
+HOUR_US = 3_600_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+PUMP_KWH_M3 = 0.32
+PUMP_BASE_KW = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a meter is reached, in the words of the registry (bus address, unit id, topic)."""
+
+    gateway: str
+    bus: str
+    address: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Host(Protocol):
+    """What a meter asks of its fleet."""
+
+    @property
+    def start(self) -> datetime: ...
+    def trace(self, block: int) -> Trace: ...
+    def reach(self, at: datetime) -> None: ...
+    def surroundings(self, area_code: str) -> tuple[Weather, Supply]: ...
+    def meter(self, serial: str) -> "VirtualMeter": ...
+
+
+class VirtualMeter:
+    """One meter of a fleet.
+
+    Attributes
+    ----------
+    id : MeterId
+    model : MeterModel
+    point, area, gateway link : where it hangs (`point`, `area`, `link`)
+    qp_m3h : float
+        Permanent flow.
+    installed_at, removed_at : datetime, datetime or None
+        The installation; a meter says nothing outside it.
+    registered : bool
+        False for a meter that nobody told the registry about.
+    key : bytes or None
+        AES key of an encrypted wireless meter.
+    faults : tuple of Fault
+    """
+
+    def __init__(
+        self,
+        *,
+        id: MeterId,  # noqa: A002 - the contract's word
+        model: MeterModel,
+        point: str,
+        area: str,
+        link: Link,
+        block: int,
+        row: int,
+        qp_m3h: float,
+        installed_at: datetime,
+        first_index_kwh: float,
+        seed: int,
+        removed_at: datetime | None = None,
+        registered: bool = True,
+        key: bytes | None = None,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
+        self.id, self.model, self.point, self.area, self.link = id, model, point, area, link
+        self.block, self.row, self.qp_m3h = block, row, qp_m3h
+        self.installed_at, self.removed_at, self.registered = installed_at, removed_at, registered
+        self.key, self.faults, self.seed = key, faults, seed
+        self.first_index_kwh = first_index_kwh
+        self._fleet: Host | None = None
+        self._index_at_start: dict[Fault, int] = {}
+
+    def __repr__(self) -> str:
+        return f"VirtualMeter({self.id.serial}, {self.model.name})"
+
+    def join(self, fleet: Host) -> None:
+        """Called once by the fleet that owns the meter."""
+        self._fleet = fleet
+
+    @property
+    def fleet(self) -> Host:
+        """The fleet it belongs to. Raises RuntimeError before it has joined one."""
+        if self._fleet is None:
+            raise RuntimeError(f"{self!r} belongs to no fleet")
+        return self._fleet
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile that reads it."""
+        return self.model.profile
+
+    @property
+    def protocol(self) -> str:
+        """What its bytes are, in the words of the decoding table."""
+        return self.model.protocol
+
+    @property
+    def medium(self) -> str:
+        """heat, electricity, ..."""
+        return self.id.medium
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """What it shows."""
+        return self.model.registers
+
+    @property
+    def index(self) -> Register:
+        """The main cumulative register."""
+        return self.model.registers[0]
+
+    def counts_at(self, times_us: Ints, *, faulty: bool = True) -> dict[str, Ints]:
+        """The display at many instants.
+
+        Parameters
+        ----------
+        times_us : (n,) int64
+            Epoch microseconds UTC.
+        faulty : bool
+            Whether display faults show; sensor faults always do.
+
+        Returns
+        -------
+        dict of str to (n,) int64
+            Exact counts by register name.
+        """
+        shown_us = times_us
+        if faulty:
+            for fault in self.faults:
+                if fault.name == "static_display":
+                    first, last = micros(fault.start), micros(fault.end)
+                    shown_us = np.where((times_us >= first) & (times_us < last), first, shown_us)
+        counts = self._undisturbed(times_us, shown_us)
+        if not faulty:
+            return counts
+        for fault in self.faults:
+            if fault.kind.name in DISPLAY_FAULTS:
+                mask = (times_us >= micros(fault.start)) & (times_us < micros(fault.end))
+                shown = Shown(times_us, mask, counts, self.index, self._index_when(fault))
+                DISPLAY_FAULTS[fault.name](shown, fault)
+        for register in self.model.registers:
+            if register.capacity is not None:
+                counts[register.name] %= register.capacity
+        return counts
+
+    def _index_when(self, fault: Fault) -> int:
+        known = self._index_at_start.get(fault)
+        if known is None:
+            at = np.array([micros(fault.start)], dtype=np.int64)
+            known = int(self._undisturbed(at, at)[self.index.name][0])
+            self._index_at_start[fault] = known
+        return known
+
+    def _undisturbed(self, times_us: Ints, shown_us: Ints) -> dict[str, Ints]:
+        fleet, trace = self.fleet, self.fleet.trace(self.block)
+        start_us = micros(fleet.start)
+        row, last = self.row, trace.hours - 1
+        position = np.clip((times_us - start_us) / HOUR_US, 0.0, trace.hours - 1e-9)
+        hour = position.astype(np.int64)
+        part = position - hour
+        moment = np.clip((shown_us - start_us) // HOUR_US, 0, last)
+        base = min(max((micros(self.installed_at) - start_us) / HOUR_US, 0.0), float(trace.hours))
+
+        def since_installed(total: NDArray[np.float64]) -> NDArray[np.float64]:
+            before = total[int(base)] + (total[min(int(base) + 1, trace.hours)] - total[int(base)]) * (base % 1.0)
+            return np.asarray(total[hour] + (total[hour + 1] - total[hour]) * part - before)
+
+        energy = since_installed(trace.energy_kwh[row])
+        volume = since_installed(trace.volume_m3[row])
+        elapsed = (times_us - micros(self.installed_at)) / HOUR_US
+        if row in trace.lost_h:
+            elapsed = elapsed - since_installed(trace.lost_h[row])
+        first = self.first_index_kwh
+        values: dict[str, NDArray[np.float64]] = {
+            "energy": first + energy,
+            "volume": first / 18.0 + volume,
+            "operating_time": 24.0 + elapsed,
+            "electric_energy": first + PUMP_KWH_M3 * volume + PUMP_BASE_KW * elapsed,
+            "power": trace.power_kw[row][moment],
+            "flow": trace.flow_m3h[row][moment],
+            "supply_temperature": trace.supply_c[row][moment],
+            "return_temperature": trace.return_c[row][moment],
+        }
+        counts = {}
+        for register in self.model.registers:
+            value = values[register.name] / COUNT_SIZES[(register.unit, register.scale)]
+            # A counter shows whole steps; a momentary value is rounded.
+            counts[register.name] = (np.floor(value + 1e-9) if register.cumulative else np.rint(value)).astype(np.int64)
+        return counts
+
+    def answers(self, at: datetime) -> bool:
+        """Whether anything comes back when it is asked, or it sends, at that instant."""
+        if at < self.installed_at or (self.removed_at is not None and at >= self.removed_at):
+            return False
+        return not is_silent(self.faults, at)
+
+    def readout(self, at: datetime) -> Readout:
+        """What it shows at an instant (aware). Extends the fleet's horizon where needed."""
+        return self._readouts([at])[0]
+
+    def _readouts(self, times: Sequence[datetime]) -> list[Readout]:
+        if not times:
+            return []
+        self.fleet.reach(max(times))
+        times_us = np.array([micros(at) for at in times], dtype=np.int64)
+        counts = self.counts_at(times_us)
+        names = list(counts)
+        columns = zip(*(counts[name].tolist() for name in names), strict=True)
+        infos = self._infos(times_us)
+        return [
+            Readout(at, dict(zip(names, column, strict=True)), self.meter_time(at), info, int(micro // HOUR_US) % 256)
+            for at, column, info, micro in zip(times, columns, infos, times_us.tolist(), strict=True)
+        ]
+
+    def _infos(self, times_us: Ints) -> list[int]:
+        trace = self.fleet.trace(self.block)
+        info = trace.info.get(self.row)
+        bits = np.zeros(len(times_us), dtype=np.int64)
+        if info is not None:
+            bits |= info[np.clip((times_us - micros(self.fleet.start)) // HOUR_US, 0, trace.hours - 1)]
+        for fault in self.faults:
+            if fault.name == "low_battery":
+                bits[(times_us >= micros(fault.start)) & (times_us < micros(fault.end))] |= INFO_BATTERY
+        return bits.tolist()
+
+    def meter_time(self, at: datetime) -> datetime:
+        """The meter's own clock, naive, local standard time: a few seconds off, more with a clock fault."""
+        weather, _ = self.fleet.surroundings(self.area)
+        local = (at + timedelta(hours=weather.climate.utc_offset_h)).replace(tzinfo=None)
+        shift = 40.0 * (uniform_hash(self.seed, 1) - 0.5)
+        for fault in self.faults:
+            if fault.start <= at < fault.end:
+                since = (at - fault.start).total_seconds()
+                if fault.name == "clock_drift":
+                    shift += fault.magnitude * since / 86400.0
+                elif fault.name == "clock_reset":
+                    return datetime(2000, 1, 1) + timedelta(seconds=int(since))  # noqa: DTZ001 - a meter's clock has no zone
+        return local + timedelta(seconds=round(shift))
+
+    def telegram_bytes(self, at: datetime) -> bytes:
+        """The raw payload on the wire at an instant; empty where the meter is silent."""
+        found = list(self.telegrams([at]))
+        return found[0][1] if found else b""
+
+    def telegrams(self, times: Sequence[datetime]) -> Iterator[tuple[datetime, bytes]]:
+        """Payloads of many instants, the silent ones left out; much cheaper than one by one."""
+        heard = [at for at in times if self.answers(at)]
+        if not heard:
+            return
+        encode = encoder_of(self.model)
+        speaker = self._speaker()
+        readouts = self._readouts([spoken_time(self.faults, at) for at in heard])
+        for at, readout in zip(heard, readouts, strict=True):
+            yield at, distorted(self.faults, encode(speaker, readout), at, self._partner_bytes)
+
+    def _speaker(self) -> Speaker:
+        return Speaker(self.id, self.model, self.link.settings, self.key, self.history_counts)
+
+    def _partner_bytes(self, serial: str, at: datetime) -> bytes:
+        return self.fleet.meter(serial).telegram_bytes(at)
+
+    def history_counts(self, at: datetime, months: int) -> list[tuple[datetime, int]]:
+        """Index at the last month ends before `at`, newest first, as (local midnight of the first day, count).
+
+        Months before the simulated hours are continued backwards with a usual year of this meter.
+        """
+        weather, _ = self.fleet.surroundings(self.area)
+        offset = timedelta(hours=weather.climate.utc_offset_h)
+        first = (at + offset).replace(tzinfo=None, day=1, hour=0, minute=0, second=0, microsecond=0)
+        ends = []
+        for _ in range(months):
+            ends.append(first)
+            first = (first - timedelta(days=1)).replace(day=1)
+        moments = [end.replace(tzinfo=UTC) - offset for end in ends]
+        edge = max(self.fleet.start, self.installed_at)
+        times = np.array([micros(max(moment, edge)) for moment in moments], dtype=np.int64)
+        counts = self.counts_at(times)[self.index.name].tolist()
+        yearly = counts[-1] / 6.0 if counts else 0.0
+        shares = []
+        for moment, count in zip(moments, counts, strict=True):
+            missing_days = max((edge - moment) / timedelta(days=1), 0.0)
+            shares.append(max(int(count - yearly * missing_days / 365.0), 0))
+        return list(zip(ends, shares, strict=True))
+
+
+def micros(at: datetime) -> int:
+    """Epoch microseconds of an aware datetime."""
+    return (at - EPOCH) // MICROSECOND
+
+
+class _CountSizes(dict[tuple[str, int], float]):
+    """Size of one count in the trace's units (kWh, m3, kW, m3/h, °C, h)."""
+
+    _TRACE_UNITS = {
+        "energy": "kWh",
+        "volume": "m3",
+        "power": "kW",
+        "flow": "m3/h",
+        "temperature": "°C",
+        "time": "h",
+    }
+
+    def __missing__(self, key: tuple[str, int]) -> float:
+        unit, scale = key
+        size = float(factor(unit, self._TRACE_UNITS[dimension(unit)])) * 10.0**scale
+        self[key] = size
+        return size
+
+
+COUNT_SIZES = _CountSizes()
