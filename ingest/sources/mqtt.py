@@ -1,0 +1,236 @@
+"""Messages of a broker become deliveries, and are acknowledged when those are safe: never before, always in order.
+
+Rules: the session outlives us (clean session off, stable client id), so what comes while we are away waits at the
+broker; what we can't take stays there (bounded queue, reading pauses, receive maximum on MQTT 5); whatever goes wrong,
+the source reconnects with back-off until it is told to stop; then it waits a moment for what is on its way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from paho.mqtt.client import MQTTMessage
+
+from ingest.clock import Clock, SystemClock, wall_now
+from ingest.model import Delivery, Outcome
+from ingest.sources.backoff import Backoff
+from ingest.sources.errors import SourceError
+from ingest.sources.mqtt_acks import AckLine
+from ingest.sources.mqtt_connection import MqttConnection
+from ingest.sources.mqtt_intake import MqttIntake
+from ingest.sources.mqtt_settings import MqttSettings
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 1.0
+
+
+class Offering(Protocol):
+    """What the source needs of `ingest.pipeline.Pipeline`; the future resolves when the delivery is safe."""
+
+    def offer(self, delivery: Delivery) -> Awaitable["asyncio.Future[Outcome]"]:
+        """Waits while the queue is full."""
+        ...
+
+
+@dataclass(slots=True)
+class MqttCounters:
+    """Since the source was made. `redelivered`: messages the broker sent again; `abandoned`: went unread with their
+    connection, unacknowledged, so that the broker sends them again."""
+
+    connects: int = 0
+    losses: int = 0
+    received: int = 0
+    redelivered: int = 0
+    retained_skipped: int = 0
+    oversized: int = 0
+    offered: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    pauses: int = 0
+    rebirths: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Name -> count."""
+        return asdict(self)
+
+
+class MqttSource:
+    """`await MqttSource(settings, pipeline).run()` until cancelled.
+
+    Parameters
+    ----------
+    settings : MqttSettings
+    pipeline : Offering
+    clock : Clock
+        Stamps `read_at`; `arrived_at` is the wall.
+    gateway_id : int, optional
+        Of the registry, for deliveries and health.
+    on_health : callable, optional
+        (connected, error text) at every change.
+    drain_s : float
+        How long a stop waits for deliveries on their way.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        pipeline: Offering,
+        *,
+        clock: Clock | None = None,
+        gateway_id: int | None = None,
+        on_health: Callable[[bool, str], None] | None = None,
+        backoff: Backoff | None = None,
+        drain_s: float = 2.0,
+    ) -> None:
+        self.settings, self.pipeline, self.drain_s = settings, pipeline, drain_s
+        self.clock: Clock = clock or SystemClock()
+        self.gateway_id = gateway_id
+        self.counters = MqttCounters()
+        self.connected = asyncio.Event()
+        self.last_message_at: datetime | None = None
+        self._on_health = on_health
+        self._backoff = backoff or Backoff(0.2, 30.0)
+        self._inbox: deque[MQTTMessage] = deque()
+        self._arrival = asyncio.Event()
+        self._intake = MqttIntake(settings, gateway_id)
+        self._connection: MqttConnection | None = None
+        self._line: AckLine | None = None
+
+    async def run(self) -> None:
+        """Keep the subscription alive until cancelled; ends with nothing acknowledged that is not safe."""
+        while True:
+            try:
+                await self._one_connection()
+            except SourceError as error:
+                self._health(False, str(error))
+                log.warning("mqtt broker not reached", gateway=self.gateway_id, reason=str(error))
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _one_connection(self) -> None:
+        connection = MqttConnection(self.settings, self._take)
+        line = AckLine(self._acknowledge, self._not_safe)
+        self._connection, self._line = connection, line
+        pump: asyncio.Task[None] | None = None
+        try:
+            # Messages of the old session may come before the subscription is granted: the pump runs from the start.
+            pump = asyncio.create_task(self._pump(connection, line), name=f"mqtt pump {self.settings.client_id}")
+            await connection.open()
+            self.counters.connects += 1
+            self._backoff.reset()
+            self._health(True, "")
+            await self._watch(connection, pump)
+        except asyncio.CancelledError:
+            await self._let_go(connection, pump, line)
+            raise
+        finally:
+            self.connected.clear()
+            if pump is not None:
+                pump.cancel()
+                await asyncio.gather(pump, return_exceptions=True)
+            connection.close()
+            line.close()
+            self._forget_inbox()
+            self._intake.connection_lost()
+
+    async def _let_go(self, connection: MqttConnection, pump: "asyncio.Task[None] | None", line: AckLine) -> None:
+        """The stop: take nothing more, acknowledge what becomes safe within a short time."""
+        connection.pause()
+        if pump is not None:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+        try:
+            async with asyncio.timeout(self.drain_s):
+                await line.drained()
+        except TimeoutError:
+            log.warning("mqtt stops with messages unacknowledged", gateway=self.gateway_id, messages=len(line))
+
+    async def _watch(self, connection: MqttConnection, pump: "asyncio.Task[None]") -> None:
+        self.connected.set()
+        while not connection.lost.done() and not pump.done():
+            waiting: set[asyncio.Future[Any]] = {connection.lost, pump}
+            await asyncio.wait(waiting, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+            connection.tick()
+        if pump.done() and not pump.cancelled() and pump.exception() is not None:
+            log.warning("mqtt messages were not taken", gateway=self.gateway_id, reason=str(pump.exception()))
+        reason = connection.lost.result() if connection.lost.done() else "the pipeline takes nothing"
+        self.counters.losses += 1
+        self._health(False, reason)
+        log.warning("mqtt connection lost", gateway=self.gateway_id, reason=reason)
+
+    # -- from the connection
+
+    def _take(self, message: MQTTMessage) -> bool:
+        """Called for every message; returns whether there is room for more."""
+        self.counters.received += 1
+        if message.dup:
+            self.counters.redelivered += 1
+        self._inbox.append(message)
+        self._arrival.set()
+        if len(self._inbox) < self.settings.queue:
+            return True
+        self.counters.pauses += 1
+        return False
+
+    async def _pump(self, connection: MqttConnection, line: AckLine) -> None:
+        while True:
+            if not self._inbox:
+                self._arrival.clear()
+                await self._arrival.wait()
+            message = self._inbox.popleft()
+            line.add(message.mid, message.qos, await self._handed_in(message, connection))
+            if len(self._inbox) <= self.settings.queue // 2:
+                connection.resume()
+
+    async def _handed_in(self, message: MQTTMessage, connection: MqttConnection) -> "asyncio.Future[Any] | None":
+        """The future that resolves when all of the message is safe; None where nothing of it is kept."""
+        if message.retain and not self.settings.take_retained:
+            # Stale by an unknown time; with a persistent session it was delivered when it was new.
+            self.counters.retained_skipped += 1
+            return None
+        if len(message.payload) > self.settings.max_payload_bytes:
+            self.counters.oversized += 1
+        arrived_at = wall_now()
+        self.last_message_at = arrived_at
+        taken = self._intake.deliveries(_topic(message), bytes(message.payload), arrived_at, self.clock.now())
+        if taken.command is not None:
+            self.counters.rebirths += 1
+            connection.publish(*taken.command)
+        futures = [await self.pipeline.offer(delivery) for delivery in taken.deliveries]
+        self.counters.offered += len(futures)
+        if len(futures) == 1:
+            return futures[0]
+        return asyncio.gather(*futures) if futures else None
+
+    # -- from the acknowledgement line
+
+    def _acknowledge(self, mid: int, qos: int) -> None:
+        if self._connection is not None:
+            self._connection.acknowledge(mid, qos)
+            self.counters.acknowledged += 1
+
+    def _not_safe(self, failure: BaseException) -> None:
+        """Only a new connection makes the broker send it again."""
+        self.counters.failed += 1
+        if self._connection is not None:
+            self._connection.close(f"a delivery was not made safe: {failure}")
+
+    def _forget_inbox(self) -> None:
+        self.counters.abandoned += len(self._inbox)
+        self._inbox.clear()
+
+    def _health(self, connected: bool, error: str) -> None:
+        if self._on_health is not None:
+            self._on_health(connected, error)
+
+
+def _topic(message: MQTTMessage) -> str:
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return "(a topic that is not UTF-8)"

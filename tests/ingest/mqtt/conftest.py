@@ -1,0 +1,89 @@
+"""A publisher, and an intake that commits on demand: the source's counterpart where no database is needed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+
+from ingest.model import Delivery, Outcome
+from ingest.sources.mqtt import MqttSource
+from ingest.sources.mqtt_settings import MqttSettings
+
+
+class GatedIntake:
+    """Takes deliveries; they become safe at once, or when the test says so."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.futures: list[asyncio.Future[Outcome]] = []
+        self.immediate = True
+        self.grown = asyncio.Event()
+
+    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.deliveries.append(delivery)
+        self.futures.append(future)
+        if self.immediate:
+            future.set_result(Outcome("stored", len(self.deliveries), 1))
+        self.grown.set()
+        return future
+
+    async def reached(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.deliveries) < count:
+                self.grown.clear()
+                await self.grown.wait()
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [delivery.payload for delivery in self.deliveries]
+
+
+@pytest.fixture
+async def intake() -> GatedIntake:
+    return GatedIntake()
+
+
+@pytest.fixture
+def publish() -> Iterator[Callable[[int, list[tuple[str, bytes]]], None]]:
+    """Publish messages with QoS 1 and return when the broker has them all."""
+    clients: list[paho.Client] = []
+
+    def send(port: int, messages: list[tuple[str, bytes]]) -> None:
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        clients.append(client)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        for info in [client.publish(topic, payload, qos=1) for topic, payload in messages]:
+            info.wait_for_publish(20)
+        client.disconnect()
+        client.loop_stop()
+
+    yield send
+    for client in clients:
+        client.loop_stop()
+
+
+StartSource = Callable[..., Awaitable[MqttSource]]
+
+
+@pytest.fixture
+async def start_source(intake: GatedIntake) -> AsyncIterator[StartSource]:
+    """Run a source against a broker; stopped at the end."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def start(port: int, **settings: Any) -> MqttSource:
+        source = MqttSource(MqttSettings("127.0.0.1", port, **settings), intake)
+        task = asyncio.create_task(source.run(), name="source under test")
+        tasks.append(task)
+        source.task = task  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            await source.connected.wait()
+        return source
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
