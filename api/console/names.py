@@ -37,6 +37,24 @@ STATES = {
     "closed": "closed",
 }
 SERVICES = {0: "other", 1: "heat", 2: "cooling", 3: "cold water", 4: "hot water", 5: "electricity", 6: "gas"}
+CAUSE_TEXTS = {
+    "meter_defect": "meter defect",
+    "sensor_defect": "sensor defect",
+    "meter_exchanged": "meter exchanged",
+    "wrong_installation": "wrong installation",
+    "wrong_configuration": "wrong configuration",
+    "communication": "communication",
+    "leak": "leak",
+    "tampering": "tampering",
+    "real_use": "real use",
+    "vacant": "vacant",
+    "suspended": "heating suspended",
+    "network_outage": "network outage",
+    "weather": "weather",
+    "false_alarm": "false alarm",
+    "recovered": "recovered by itself",
+    "other": "other",
+}
 FLAGS = {
     Quality.MISSING: "missing",
     Quality.ROLLOVER: "rollover",

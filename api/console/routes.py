@@ -9,10 +9,12 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 
 from api.access import COOKIE
+from api.console.alert import alert_page
 from api.console.frame import empty, frame, heading
 from api.console.login import login_page
 from api.console.overview import overview_page
 from api.console.points import point_page, points_page
+from api.console.queue import queue_page
 from api.console.session import Visitor, texts_of, to_login, visitor_of
 from api.context import Context
 from ingest.errors import ForbiddenError, NotFoundError
@@ -66,6 +68,14 @@ def _pages(parts: Context) -> None:
         return await _shown(
             request, parts, "reader", lambda visitor: point_page(visitor, code, days=days, service=service)
         )
+
+    @ui.page("/alerts")
+    async def alerts(request: Request) -> Response | None:
+        return await _shown(request, parts, "reviewer", lambda visitor: queue_page(visitor, request.query_params))
+
+    @ui.page("/alerts/{alert_id}")
+    async def alert(request: Request, alert_id: int) -> Response | None:
+        return await _shown(request, parts, "reader", lambda visitor: alert_page(visitor, alert_id))
 
     @nicegui_app.get("/logout", include_in_schema=False)
     async def logout(request: Request) -> RedirectResponse:

@@ -70,7 +70,7 @@ async def register_series(
         WHERE i.point_id = %(point)s AND i.period && tstzrange(%(start)s, %(end)s)
           AND r.quantity = ANY(%(quantities)s) AND r.tariff = 0 AND d.times IS NOT NULL
         ORDER BY array_position(%(quantities)s::text[], r.quantity), lower(i.period), r.name
-    """  # noqa: S608 - the only insertion is a constant of this file
+    """
     bucket_s = max(1.0, (end - start).total_seconds() / max(points, 1))
     cursor = await connection.execute(
         query,
@@ -177,6 +177,21 @@ async def latest_deliveries(
         return await cursor.fetchall()
 
 
+async def deliveries_around(
+    connection: AsyncConnection[Any], *, meter_id: int, at: datetime, limit: int = 4
+) -> list[dict[str, Any]]:
+    """Raw deliveries of a meter on both sides of an instant, oldest first; columns as `latest_deliveries`."""
+    half = """
+        SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload
+        FROM (SELECT ts, delivery_id FROM meter_status WHERE meter_id = %(meter)s AND ts {side} %(at)s
+              ORDER BY ts {order} LIMIT %(half)s) s JOIN delivery d USING (delivery_id)
+    """
+    query = f"({half.format(side='<=', order='DESC')}) UNION ALL ({half.format(side='>', order='ASC')}) ORDER BY ts"
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {"meter": meter_id, "at": at, "half": max(1, limit // 2)})  # type: ignore[arg-type]
+        return await cursor.fetchall()
+
+
 async def top_alerts(
     connection: AsyncConnection[Any], *, areas: Sequence[int] | None = None, limit: int = 8
 ) -> list[dict[str, Any]]:
@@ -265,7 +280,7 @@ async def find_points(
         "offset": offset,
     }
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"SELECT count(*) AS n FROM metering_point p {where}", values)  # noqa: S608 - constant text
+        await cursor.execute(f"SELECT count(*) AS n FROM metering_point p {where}", values)
         total = await cursor.fetchone()
         await cursor.execute(
             f"""
@@ -277,7 +292,7 @@ async def find_points(
             LEFT JOIN LATERAL (SELECT state FROM point_state s WHERE s.point_id = p.point_id
                                 ORDER BY upper(period) DESC NULLS FIRST LIMIT 1) s ON true
             {where} ORDER BY p.code LIMIT %(limit)s OFFSET %(offset)s
-            """,  # noqa: S608 - constant text
+            """,
             values,
         )
         rows = await cursor.fetchall()
