@@ -1,18 +1,17 @@
 """The demo that `heatbook run` starts: a seeded virtual fleet, its history, its people, its clock.
 
-What must survive a restart (seed, origin, how far the history got) lies in `demo.json` of the data folder; the meters are
-a pure function of it, so the same meter goes on counting where it stopped.
+What must survive a restart (seed, origin, whether the history is in) lies in `demo.json` of the data folder; the meters
+are a pure function of it, so the same meter goes on counting where it stopped.
 """
 
 import asyncio
 import json
 import os
-import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +41,7 @@ KEY_ROLES = ("billing", "technician", "reviewer", "admin")
 
 @dataclass(frozen=True, slots=True)
 class DemoState:
-    """What is remembered of the demo between two runs. `clock_wall` and `clock_virtual` are this run's clock origins."""
+    """What is remembered of the demo between two runs; `clock_*` are the origins and the speed of this run's clock."""
 
     seed: int
     meters: int

@@ -1,8 +1,8 @@
 """`heatbook run`: everything on one machine with one command, with a demo fleet of virtual meters.
 
-Order: database and broker, migrations, virtual meters, API and console, ingest, history, assessment; the address and the
-demo log-ins are printed when the first validated consumption can be pulled. Ctrl-C and SIGTERM end all of it, sources
-first. The demo's clock starts in the past and catches up with the wall, so that a day passes while one looks.
+Order: database and broker, migrations, API and console, virtual meters, ingest, assessment, history; the address and
+the demo log-ins are printed when the first validated consumption can be pulled. Ctrl-C and SIGTERM end all of it. The
+demo's clock starts in the past and catches up with the wall, so that a day passes while one looks.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from ingest.errors import IngestError, UnavailableError
 READY_WITHIN_S = 240.0
 
 
-class Interrupted(Exception):
+class EndAsked(Exception):  # noqa: N818 - not an error
     """Somebody asked the service to end."""
 
 
@@ -46,7 +46,7 @@ def run(
     try:
         with ExitStack() as stack:
             _serve(settings, stack, console, stop)
-    except Interrupted:
+    except (EndAsked, KeyboardInterrupt):
         pass
     except IngestError as error:
         console.print(f"[bold red]{error.code}[/]: {error.message}", highlight=False)
@@ -61,7 +61,7 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {text}", highlight=False)
         if stop.is_set():
-            raise Interrupted
+            raise EndAsked
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(_only_one(settings.data))
@@ -83,7 +83,7 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
     }
     family = Family(settings.data / "logs", environment)
     stack.callback(family.stop)
-    demo = Demo(settings, state, database_url, mqtt_url, family, stop)
+    demo = Demo(settings, state, (database_url, mqtt_url), family, stop)
     demo.start(say)
     demo.wait_until_ready(READY_WITHIN_S)
     logins = demo.write_logins()
@@ -101,7 +101,7 @@ def watch(family: Family, stop: threading.Event) -> None:
         ended = family.first_ended()
         if ended is not None:
             raise_for(ended)
-    raise Interrupted
+    raise EndAsked
 
 
 def raise_for(ended: Child) -> None:

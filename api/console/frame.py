@@ -50,10 +50,10 @@ def frame(visitor: Visitor, title: str, *, current: str) -> Iterator[None]:
                 _links(entries, current)
         with ui.row().classes("items-center no-wrap gap-1"):
             _person_menu(visitor)
-            with ui.button(icon="menu").props(f'flat dense color=white aria-label="{texts("Menu")}"').classes("lt-md"):
-                with ui.menu():
-                    for address, text in entries:
-                        ui.menu_item(text, on_click=lambda address=address: ui.navigate.to(address))
+            menu = ui.button(icon="menu").props(f'flat dense color=white aria-label="{texts("Menu")}"').classes("lt-md")
+            with menu, ui.menu():
+                for address, text in entries:
+                    ui.menu_item(text, on_click=lambda address=address: ui.navigate.to(address))
     with ui.element("main").classes("hb-main").props('id="main"'):
         yield
 

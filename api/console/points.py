@@ -15,6 +15,7 @@ from ingest.store import evidence
 
 PAGE = 50
 ESTIMATED = int(Quality.ESTIMATED | Quality.INTERPOLATED)
+MOMENTARY = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
 _ENERGY = {1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
 
 
@@ -139,7 +140,6 @@ async def _series(
 ) -> dict[str, Any]:
     span = {"point_id": point["point_id"], "start": start, "end": end}
     counted = (_ENERGY.get(service, "volume"), "volume") if service in _ENERGY else ("volume",)
-    momentary = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
     return {
         "consumption": await evidence.consumption_columns(connection, **span, resolution=resolution, service=service),
         "neighbours": await evidence.neighbour_band(connection, **span)
@@ -147,7 +147,7 @@ async def _series(
         else None,
         "outside": await evidence.weather_columns(connection, area_id=point["area_id"], start=start, end=end),
         "indexes": await evidence.register_series(connection, **span, quantities=counted),
-        "momentary": await evidence.register_series(connection, **span, quantities=momentary),
+        "momentary": await evidence.register_series(connection, **span, quantities=MOMENTARY),
     }
 
 

@@ -188,7 +188,7 @@ async def deliveries_around(
     """
     query = f"({half.format(side='<=', order='DESC')}) UNION ALL ({half.format(side='>', order='ASC')}) ORDER BY ts"
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, {"meter": meter_id, "at": at, "half": max(1, limit // 2)})  # type: ignore[arg-type]
+        await cursor.execute(query, {"meter": meter_id, "at": at, "half": max(1, limit // 2)})
         return await cursor.fetchall()
 
 
