@@ -18,8 +18,8 @@ from simulators.weather import Weather
 Floats = NDArray[np.float64]
 Hourly = NDArray[np.float32]
 
-RADIATOR_EXPONENT = 1.3
 RADIATOR_EXCESS_K = 30.0  # mean water over room at nominal power
+OPEN_VALVE_K = 12.0  # cooling of the water through a valve that is fully open: balancing valves see to it
 COLD_WATER_C = 10.0
 
 
@@ -93,7 +93,9 @@ def controls_of(dwellings: Dwellings, weather: Weather, seed: int, block: int) -
     gains += (weather.sun_w_m2[:, None] * (dwellings.glass_m2 * 0.00045)).astype(np.float32)
     draw = np.zeros((hours, count), dtype=np.float32)
     if np.any(dwellings.hot_water_l_day > 0):
-        demand = np.array([0.1, 0.05, 0.02, 0.02, 0.05, 0.5, 2.2, 2.6, 1.6, 0.9, 0.7, 0.7, 0.9, 0.7, 0.6, 0.6, 0.9, 1.6])
+        demand = np.array(
+            [0.1, 0.05, 0.02, 0.02, 0.05, 0.5, 2.2, 2.6, 1.6, 0.9, 0.7, 0.7, 0.9, 0.7, 0.6, 0.6, 0.9, 1.6]
+        )
         demand = np.concatenate([demand, [2.2, 2.0, 1.6, 1.3, 0.9, 0.4]]) / 22.74 * 24.0
         litres = dwellings.hot_water_l_day / 24.0 * demand[weather.local_hour][:, None]
         lumps = stream(seed, "showers", block).standard_gamma(0.5, size=(hours, count), dtype=np.float32) * 2.0
@@ -119,7 +121,7 @@ def heat_of(
     gain = dwellings.radiator_kw / dwellings.band_k
     cap = dwellings.radiator_kw / RADIATOR_EXCESS_K
     loss, exchange, slowness = dwellings.loss_kw_k, dwellings.exchange_kw_k, 1.0 / dwellings.capacity_kwh_k
-    offset = dwellings.supply_offset_k - 3.0
+    offset = dwellings.supply_offset_k - OPEN_VALVE_K / 2.0
     room = np.maximum(controls.setpoint_c[0].astype(np.float64), 5.0) + 0.5
     outside, sent = weather.temperature_c.tolist(), supply.temperature_c.tolist()
     flowing = supply.flowing.tolist()
@@ -157,9 +159,8 @@ def pipes_of(
     heat = power_kw * np.exp(0.12 * unrest.standard_normal(shape, dtype=np.float32))
     sent = supply.temperature_c[:, None] + dwellings.supply_offset_k
     sent = sent + 0.15 * stream(seed, "mixing", block).standard_normal(shape, dtype=np.float32)
-    load = np.power(np.clip(heat / dwellings.radiator_kw, 0.0, 1.5), 1.0 / RADIATOR_EXPONENT, dtype=np.float64)
-    back = 2.0 * (room_c + RADIATOR_EXCESS_K * load) - sent
-    back = np.clip(back, room_c + dwellings.return_best_c, sent - 4.0)
+    back = 2.0 * (room_c + RADIATOR_EXCESS_K * heat / dwellings.radiator_kw) - sent
+    back = np.clip(back, room_c + dwellings.return_best_c, sent - OPEN_VALVE_K + 3.0)
     at_supply = water.enthalpy(sent)
     radiators = heat * water.KJ_PER_KWH / np.maximum(at_supply - water.enthalpy(back), 1.0)
     draw = np.where(supply.flowing[:, None] & (sent > 48.0), controls.draw_kw, 0.0)

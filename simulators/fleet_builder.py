@@ -22,6 +22,7 @@ from simulators.weather import CLIMATES
 
 _POINT_KIND = {"flats": "dwelling", "villas": "dwelling", "shops": "shop", "enterprise": "enterprise"}
 _ROW_LAYERS = frozenset({Layer.CONTROL, Layer.PIPE, Layer.SENSOR})
+_TOPICS = {"mqtt": "heatbook/{serial}/reading", "wmbus": "wmbus/{gateway}/telegram"}
 _CLOSED = frozenset({"suspended", "vacant", "closed"})
 
 
@@ -141,9 +142,12 @@ class FleetBuilder:
         qp = self._plans[place.block][4][place.row]
         yearly = place.design_kw * 1900.0
         first = float(rng.uniform(0.8, 5.0) * yearly) if first_index_kwh is None else first_index_kwh
+        settings = dict(settings or {})
+        if kind.protocol in _TOPICS:
+            settings.setdefault("topic", _TOPICS[kind.protocol].format(gateway=gateway, serial=serial))
         meter = VirtualMeter(
             id=MeterId(serial, kind.manufacturer, kind.version, kind.medium), model=kind, point=point,
-            area=slot.point.area, link=Link(gateway, "1", address or serial, dict(settings or {})), block=place.block,
+            area=slot.point.area, link=Link(gateway, "1", address or serial, settings), block=place.block,
             row=place.row, qp_m3h=qp, installed_at=installed_at or self.start - timedelta(days=int(rng.integers(200, 1500))),
             first_index_kwh=first, seed=int(rng.integers(1 << 31)), removed_at=removed_at, registered=registered, key=key,
         )  # fmt: skip
@@ -243,6 +247,8 @@ def _door(kind: str, unit: int) -> str:
 def _serial(model: MeterModel, number: int, seed: int) -> str:
     """Serial number of the usual length: unique within a fleet, different between seeds."""
     base = 60_000_000 + (seed % 97) * 100_003 + number
+    if model.protocol == "cjt188":
+        return model.manufacturer + str(base).zfill(10)  # the address begins with the maker's code
     return str(base).zfill(model.serial_digits)[-model.serial_digits :]
 
 

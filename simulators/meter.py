@@ -6,7 +6,7 @@ The meter knows its own row of a block's trace, its display and its faults; it d
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,11 @@ from simulators.faults import Fault
 from simulators.faults_display import DISPLAY_FAULTS, Shown
 from simulators.faults_sensor import INFO_BATTERY
 from simulators.faults_transport import distorted, is_silent, spoken_time
-from simulators.meter_encoding import Readout, Speaker, encoder_of
+from simulators.meter_encoding import encoder_of
 from simulators.meter_models import MeterModel
 from simulators.network import Supply
 from simulators.randomness import uniform_hash
+from simulators.readout import Readout, Speaker
 from simulators.trace import Trace
 from simulators.weather import Weather
 
@@ -99,6 +100,7 @@ class VirtualMeter:
         self.first_index_kwh = first_index_kwh
         self._fleet: Host | None = None
         self._index_at_start: dict[Fault, int] = {}
+        self._month_ends: dict[tuple[datetime, int], list[tuple[datetime, int]]] = {}
 
     def __repr__(self) -> str:
         return f"VirtualMeter({self.id.serial}, {self.model.name})"
@@ -211,6 +213,10 @@ class VirtualMeter:
             "supply_temperature": trace.supply_c[row][moment],
             "return_temperature": trace.return_c[row][moment],
         }
+        if any(register.unit == "m3·°C" for register in self.model.registers):
+            for side, degrees in (("supply", trace.supply_c[row]), ("return", trace.return_c[row])):
+                total = np.concatenate(([0.0], np.cumsum(np.diff(trace.volume_m3[row]) * degrees)))
+                values[f"{side}_temperature_volume"] = first / 18.0 * 40.0 + since_installed(total)
         counts = {}
         for register in self.model.registers:
             value = values[register.name] / COUNT_SIZES[(register.unit, register.scale)]
@@ -272,6 +278,14 @@ class VirtualMeter:
         found = list(self.telegrams([at]))
         return found[0][1] if found else b""
 
+    def mqtt_message(self, at: datetime) -> tuple[str, bytes] | None:
+        """Topic and payload of a meter that is heard over MQTT (wireless telegrams as hexadecimal text, as bridges
+        publish them); None where it is silent. Raises KeyError for a meter without a topic."""
+        payload = self.telegram_bytes(at)
+        if not payload:
+            return None
+        return self.link.settings["topic"], payload.hex().upper().encode() if self.protocol == "wmbus" else payload
+
     def telegrams(self, times: Sequence[datetime]) -> Iterator[tuple[datetime, bytes]]:
         """Payloads of many instants, the silent ones left out; much cheaper than one by one."""
         heard = [at for at in times if self.answers(at)]
@@ -297,6 +311,10 @@ class VirtualMeter:
         weather, _ = self.fleet.surroundings(self.area)
         offset = timedelta(hours=weather.climate.utc_offset_h)
         first = (at + offset).replace(tzinfo=None, day=1, hour=0, minute=0, second=0, microsecond=0)
+        known = self._month_ends.get((first, months))
+        if known is not None:
+            return known
+        month = first
         ends = []
         for _ in range(months):
             ends.append(first)
@@ -310,7 +328,8 @@ class VirtualMeter:
         for moment, count in zip(moments, counts, strict=True):
             missing_days = max((edge - moment) / timedelta(days=1), 0.0)
             shares.append(max(int(count - yearly * missing_days / 365.0), 0))
-        return list(zip(ends, shares, strict=True))
+        self._month_ends[(month, months)] = found = list(zip(ends, shares, strict=True))
+        return found
 
 
 def micros(at: datetime) -> int:
@@ -321,13 +340,14 @@ def micros(at: datetime) -> int:
 class _CountSizes(dict[tuple[str, int], float]):
     """Size of one count in the trace's units (kWh, m3, kW, m3/h, °C, h)."""
 
-    _TRACE_UNITS = {
+    _TRACE_UNITS: ClassVar[dict[str, str]] = {
         "energy": "kWh",
         "volume": "m3",
         "power": "kW",
         "flow": "m3/h",
         "temperature": "°C",
         "time": "h",
+        "volume_temperature": "m3·°C",
     }
 
     def __missing__(self, key: tuple[str, int]) -> float:

@@ -18,6 +18,8 @@ _NAMES: dict[str, Quantity] = {
     "return_temperature": Quantity.RETURN_TEMPERATURE,
     "operating_time": Quantity.OPERATING_TIME,
     "electric_energy": Quantity.ELECTRIC_ENERGY,
+    "supply_temperature_volume": Quantity.SUPPLY_TEMPERATURE_VOLUME,
+    "return_temperature_volume": Quantity.RETURN_TEMPERATURE_VOLUME,
 }
 
 
@@ -76,67 +78,54 @@ def _heat(
     return tuple(registers)
 
 
+_E8_E9 = (
+    register_of("supply_temperature_volume", "m3·°C", 0, 8),
+    register_of("return_temperature_volume", "m3·°C", 0, 8),
+)
+_KAMSTRUP = _heat(("kWh", 0, 8)) + _E8_E9
 _CJT = _heat(("kWh", -2, 8), ("m3", -2, 8), ("kW", -2), ("m3/h", -4), -2)
+_CJT_WHOLE = _heat(("kWh", 0, 8), ("L", 0, 8), ("W", 0), ("L/h", 0), -2)
+_DECI = _heat(("kWh", 0, 8), temperature_scale=-1)
+_SENSOSTAR = _heat(("kWh", 0, 8), ("m3", -3, 8), temperature_scale=-1)
 
-MODELS: dict[str, MeterModel] = {
-    model.name: model
-    for model in (
-        MeterModel(
-            "kamstrup-603", "Kamstrup MULTICAL 603", "mbus", "KAM", "heat", 0x35, "kamstrup-603", "mbus",
-            _heat(("kWh", 0, 8)), "kamstrup",
-        ),
-        MeterModel(
-            "kamstrup-403", "Kamstrup MULTICAL 403", "mbus", "KAM", "heat", 0x34, "kamstrup-403", "mbus",
-            _heat(("kWh", 0, 8)), "kamstrup",
-        ),
-        MeterModel(
-            "landisgyr-uh50", "Landis+Gyr UH50", "mbus", "LUG", "heat", 0x04, "landisgyr-uh50", "mbus",
-            _heat(("MJ", 0, 8), temperature_scale=-1), "landis",
-        ),
-        MeterModel(
-            "diehl-sharky", "Diehl SHARKY 775", "mbus", "HYD", "heat", 0x20, "diehl-sharky", "mbus",
-            _heat(("kWh", 0, 8), temperature_scale=-1), "sharky",
-        ),
-        MeterModel(
-            "sensostar", "Engelmann SensoStar", "mbus", "EFE", "heat", 0x00, "engelmann-sensostar", "mbus",
-            _heat(("kWh", 0, 8), ("m3", -3, 8), temperature_scale=-1), "sensostar",
-        ),
-        MeterModel(
-            "kamstrup-wireless", "Kamstrup MULTICAL 403, wireless", "wmbus", "KAM", "heat", 0x34, "kamstrup-403",
-            "wmbus", _heat(("kWh", 0, 8), hours=False), "kamstrup", interval_s=900,
-        ),
-        MeterModel(
-            "sensostar-wireless", "Engelmann SensoStar, wireless", "wmbus", "EFE", "heat", 0x00,
-            "engelmann-sensostar", "wmbus", _heat(("kWh", 0, 8), ("m3", -3, 8), temperature_scale=-1), "sensostar",
-            interval_s=900, encrypted=True,
-        ),
-        MeterModel(
-            "cjt188-tiangang", "天罡 ultrasonic heat meter", "cjt188", "1111", "heat", None, "cjt188-tiangang", "cjt188",
-            _CJT, "tiangang", serial_digits=14,
-        ),
-        MeterModel(
-            "cjt188-huizhong", "汇中 ultrasonic heat meter", "cjt188", "", "heat", None, "cjt188-huizhong", "cjt188",
-            _CJT, "huizhong", serial_digits=14,
-        ),
-        MeterModel(
-            "cjt188-maituo", "迈拓 ultrasonic heat meter", "cjt188", "", "heat", None, "cjt188-maituo", "cjt188",
-            _CJT, "maituo", serial_digits=14,
-        ),
-        MeterModel(
-            "cjt188-lichuang", "力创 heat meter", "cjt188", "4259", "heat", None, "cjt188-lichuang", "cjt188",
-            _CJT, "lichuang", serial_digits=14,
-        ),
-        MeterModel(
-            "modbus-a", "Modbus heat meter A", "modbus", "", "heat", None, "modbus-a", "modbus",
-            _heat(("kWh", 0, 9)), clocked=False, mounting_side="supply",
-        ),
-        MeterModel(
-            "json", "Heat meter behind an IoT gateway", "mqtt", "", "heat", None, "json-generic", "json",
-            _heat(("kWh", -1, 9), ("m3", -3, 9)), clocked=False,
-        ),
-        MeterModel(
-            "dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645-2007", "dlt645",
-            (register_of("electric_energy", "kWh", -2, 8),), serial_digits=12,
-        ),
-    )
-}  # fmt: skip
+_ROWS = (
+    # name, title, protocol, maker, medium, version, profile, encoding, registers, dialect
+    ("kamstrup-603", "Kamstrup MULTICAL 603", "mbus", "KAM", "heat", 0x35, "mbus", _KAMSTRUP, "kamstrup-603"),
+    ("kamstrup-403", "Kamstrup MULTICAL 403", "mbus", "KAM", "heat", 0x34, "mbus", _KAMSTRUP, "kamstrup-403"),
+    ("landisgyr-uh50", "Landis+Gyr UH50", "mbus", "LUG", "heat", 0x04, "mbus",
+     _heat(("MJ", 0, 8), temperature_scale=-1), "landis"),
+    ("diehl-sharky", "Diehl SHARKY 775", "mbus", "HYD", "heat", 0x20, "mbus", _DECI, "sharky"),
+    ("sensostar", "Engelmann SensoStar", "mbus", "EFE", "heat", 0x00, "mbus", _SENSOSTAR, "sensostar"),
+    ("kamstrup-wireless", "Kamstrup MULTICAL 403, wireless", "wmbus", "KAM", "heat", 0x34, "wmbus", _KAMSTRUP,
+     "kamstrup-403"),
+    ("sensostar-wireless", "Engelmann SensoStar, wireless", "wmbus", "EFE", "heat", 0x00, "wmbus", _SENSOSTAR,
+     "sensostar-short"),
+    ("cjt188-tiangang", "天罡 heat meter", "cjt188", "1111", "heat", None, "cjt188", _CJT, "tiangang"),
+    ("cjt188-huizhong", "汇中 heat meter", "cjt188", "3002", "heat", None, "cjt188", _CJT, "huizhong"),
+    ("cjt188-maituo", "迈拓 heat meter", "cjt188", "1032", "heat", None, "cjt188", _CJT_WHOLE, "maituo"),
+    ("cjt188-lichuang", "力创 heat meter", "cjt188", "4259", "heat", None, "cjt188", _CJT, "lichuang"),
+    ("json", "Heat meter behind an IoT gateway", "mqtt", "", "heat", None, "json", _heat(("kWh", -1, 9), ("m3", -3, 9)),
+     ""),
+    ("modbus-a", "Modbus heat meter", "modbus", "", "heat", None, "modbus", _heat(("kWh", 0, 9)), "standard"),
+    ("dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645",
+     (register_of("electric_energy", "kWh", -2, 8),), "2007"),
+)  # fmt: skip
+# Where the profile that reads a model is not called like it.
+_PROFILES = {"kamstrup-wireless": "kamstrup-403", "sensostar-wireless": "sensostar", "json": "json-heatbook"}
+_SERIAL_DIGITS = {"cjt188": 14, "dlt645": 12}
+_UNCLOCKED = frozenset({"json", "modbus"})
+
+
+def _model(row: tuple[str, str, str, str, str, int | None, str, tuple[Register, ...], str]) -> MeterModel:
+    name, title, protocol, maker, medium, version, encoding, registers, dialect = row
+    return MeterModel(
+        name, title, protocol, maker, medium, version, _PROFILES.get(name, name), encoding, registers, dialect,
+        mounting_side="supply" if encoding == "modbus" else "return",
+        interval_s=900 if protocol == "wmbus" else 3600,
+        clocked=encoding not in _UNCLOCKED,
+        serial_digits=_SERIAL_DIGITS.get(protocol, 8),
+        encrypted=name == "sensostar-wireless",
+    )  # fmt: skip
+
+
+MODELS: dict[str, MeterModel] = {row[0]: _model(row) for row in _ROWS}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.building import Dwellings
+from simulators.building import OPEN_VALVE_K, RADIATOR_EXCESS_K, Dwellings
 from simulators.network import CURVES
 from simulators.randomness import stream
 from simulators.weather import CLIMATES
@@ -61,7 +61,7 @@ def dwellings_of(houses: tuple[House, ...], climate_name: str, seed: int, block:
         design_kw = envelope * place * area / 1000.0
         loss = design_kw / (20.0 - climate.design_c)
         # A radiator is sized at the curve's top; its nominal power is the one at 30 K excess of the supply.
-        reach = (curve.highest_c - 3.0 - 20.0) / 30.0
+        reach = (curve.highest_c - OPEN_VALVE_K / 2.0 - 20.0) / RADIATOR_EXCESS_K
         radiator = design_kw * rng.uniform(1.2, 1.6, count) / reach
         setback = np.where(rng.random(count) < stock.setback_share, rng.uniform(*stock.setback_k, size=count), 0.0)
         tapped = climate_name in TAPPED_CLIMATES and house.kind in ("flats", "villas")
