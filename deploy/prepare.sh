@@ -37,7 +37,7 @@ if [ ! -f deploy/mosquitto/accounts ]; then
     mosquitto_passwd -b deploy/mosquitto/accounts heatbook "$MQTT_PASSWORD"
   else
     docker run --rm eclipse-mosquitto:2.0 sh -c \
-      "touch /tmp/a && chmod 600 /tmp/a && mosquitto_passwd -b /tmp/a heatbook '$MQTT_PASSWORD' && cat /tmp/a" > deploy/mosquitto/accounts
+      "touch accounts && chmod 600 accounts && mosquitto_passwd -b accounts heatbook '$MQTT_PASSWORD' && cat accounts" > deploy/mosquitto/accounts
   fi
   chmod 644 deploy/mosquitto/accounts
   echo "made deploy/mosquitto/accounts (one account a gateway: mosquitto_passwd deploy/mosquitto/accounts GATEWAY)"
