@@ -134,15 +134,16 @@ async def _meter(
         end=meter.removed_at,
         actor="demo",
         service=SERVICES.get(meter.medium, 0),
-        initial=Indexes(index=_shown_at(meter, meter.installed_at)),
+        initial=_shown_at(meter, meter.installed_at),
     )
 
 
-def _shown_at(meter: VirtualMeter, at: datetime) -> int | None:
+def _shown_at(meter: VirtualMeter, at: datetime) -> Indexes:
     """What the display showed at an instant inside the simulated time; before that nobody looked."""
     if at < meter.fleet.start:
-        return None
-    return meter.readout(at).counts[meter.index.name]
+        return Indexes()
+    counts = meter.readout(at).counts
+    return Indexes(energy=counts.get(meter.index.name), volume=counts.get("volume"))
 
 
 async def set_addresses(connection: AsyncConnection[Any], addresses: Mapping[str, str]) -> None:
