@@ -38,7 +38,7 @@ UNIT_SPELLINGS: dict[str, str] = {**_UNITS, **_NAMES["spellings"]}
 _QUALIFIERS: tuple[tuple[re.Pattern[str], Function, tuple[str, ...]], ...] = (
     (re.compile(r"^(?:max|maximum|peak)_|_(?:max|maximum)$"), Function.MAXIMUM, ()),
     (re.compile(r"^(?:min|minimum)_|_(?:min|minimum)$"), Function.MINIMUM, ()),
-    (re.compile(r"^(?:average|avg|mean)_|_(?:average|avg|mean)$"), Function.INSTANTANEOUS, ("average",)),
+    (re.compile(r"^(?:average|avg|mean)_|_(?:average|avg|mean)$"), Function.INSTANTANEOUS, ("averaged",)),
 )
 _TARIFF = re.compile(r"_tariff_?(\d{1,2})(?=_|$)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
