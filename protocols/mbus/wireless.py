@@ -1,0 +1,137 @@
+"""Wireless link frames: formats A and B with their CRCs, or already stripped by the receiver (EN 13757-4).
+
+This file knows blocks and CRCs, not what they carry. Stripped: L, C, M (2), A (6), data. The L field of a stripped
+telegram counts the bytes after it; receivers that strip the CRCs of format B often leave L as it was on the air.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from protocols.errors import FrameError
+
+FIRST_BLOCK: Final = 10
+SND_NR: Final = 0x44
+_LONGEST: Final = 256 + 2 * 18
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        register = byte << 8
+        for _ in range(8):
+            register = (register << 1) ^ 0x3D65 if register & 0x8000 else register << 1
+        table.append(register & 0xFFFF)
+    return tuple(table)
+
+
+_TABLE: Final = _crc_table()
+
+
+def crc(data: bytes) -> int:
+    """CRC of EN 13757: polynomial 3D65, starting at 0, inverted at the end."""
+    register = 0
+    for byte in data:
+        register = (register << 8) & 0xFFFF ^ _TABLE[register >> 8 ^ byte]
+    return register ^ 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class WirelessFrame:
+    """A telegram without CRCs: control field, the eight address bytes as sent, data from the first CI on."""
+
+    control: int
+    address: bytes
+    data: bytes
+    format: str = "stripped"
+
+    def to_bytes(self) -> bytes:
+        """The stripped telegram, L field first."""
+        body = bytes((self.control,)) + self.address + self.data
+        if len(body) > 255:
+            raise ValueError(f"{len(body)} bytes after the L field where 255 fit")
+        return bytes((len(body),)) + body
+
+
+def _with_crc(block: bytes) -> bytes:
+    return block + crc(block).to_bytes(2, "big")
+
+
+def format_a_from_frame(frame: WirelessFrame) -> bytes:
+    """The telegram in frame format A: a CRC after 10 bytes, then after every 16."""
+    plain = frame.to_bytes()
+    blocks = [plain[:FIRST_BLOCK]]
+    blocks += [plain[at : at + 16] for at in range(FIRST_BLOCK, len(plain), 16)]
+    return b"".join(_with_crc(block) for block in blocks)
+
+
+def format_b_from_frame(frame: WirelessFrame) -> bytes:
+    """The telegram in frame format B: a CRC after 126 bytes and at the end; L counts the CRCs."""
+    plain = frame.to_bytes()
+    first, second = plain[:126], plain[126:]
+    length = len(plain) - 1 + (4 if second else 2)
+    if length > 255:
+        raise ValueError(f"{length} bytes after the L field where 255 fit")
+    first = bytes((length,)) + first[1:]
+    return _with_crc(first) + (_with_crc(second) if second else b"")
+
+
+def _size_a(length: int) -> int:
+    """Bytes on the air in format A for an L field."""
+    rest = max(0, length + 1 - FIRST_BLOCK)
+    return length + 1 + 2 + 2 * ((rest + 15) // 16)
+
+
+def _checked(block: bytes, at: int, size: int) -> bytes:
+    computed, found = crc(block[:-2]), int.from_bytes(block[-2:], "big")
+    if computed != found:
+        place = at + len(block) - 2
+        message = f"CRC 0x{found:04X} where 0x{computed:04X} was computed, byte {place} of {size}"
+        raise FrameError("frame.crc", message, place)
+    return block[:-2]
+
+
+def _strip_a(data: bytes) -> bytes:
+    plain = _checked(data[:12], 0, len(data))
+    for at in range(12, len(data), 18):
+        plain += _checked(data[at : at + 18], at, len(data))
+    return plain
+
+
+def _strip_b(data: bytes) -> bytes:
+    plain = _checked(data[:128], 0, len(data))
+    return plain + (_checked(data[128:], 128, len(data)) if len(data) > 130 else b"")
+
+
+def wireless_frame_from_bytes(data: bytes) -> WirelessFrame:
+    """The one telegram that `data` is, in format A, format B or stripped; CRCs are checked where they are.
+
+    Raises
+    ------
+    FrameError
+        ``frame.truncated``, ``frame.length``, ``frame.crc``.
+    """
+    size = len(data)
+    if size < FIRST_BLOCK + 1:
+        raise FrameError("frame.truncated", f"{size} bytes of a wireless telegram", size)
+    length = data[0]
+    if length < FIRST_BLOCK:
+        raise FrameError("frame.length", f"L field {length} below 10, byte 0", 0)
+    if size == _size_a(length):
+        plain, form = _strip_a(data), "A"
+    elif size == length + 1:
+        plain, form = _format_b_or_stripped(data)
+    elif size == length + 1 - (4 if length > 129 else 2):
+        plain, form = data, "stripped"  # CRCs of format B gone, their count still in L
+    elif size < length + 1:
+        raise FrameError("frame.truncated", f"{size} bytes where the L field says {length + 1}", size)
+    else:
+        raise FrameError("frame.length", f"{size} bytes where the L field says {length + 1}, byte 0", 0)
+    return WirelessFrame(plain[1], plain[2:10], plain[10:], form)
+
+
+def _format_b_or_stripped(data: bytes) -> tuple[bytes, str]:
+    """The same length fits both: a right CRC decides."""
+    head = data[:128]
+    if crc(head[:-2]) == int.from_bytes(head[-2:], "big"):
+        return _strip_b(data), "B"
+    return data, "stripped"
