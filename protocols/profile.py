@@ -1,0 +1,265 @@
+"""A meter profile: what one kind of meter means by its records, as data; a telegram in, register readings out.
+
+Rules: interpreting is pure; the meter's clock is reported, never used as the time of a current reading. History in the
+telegram becomes readings of the same register at their target dates. A record that no rule of the profile takes falls
+to the standard rules, so a profile only says what is special. An invalid value becomes a reading without count, with
+the reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from protocols.profile_history import HistoryRule, storage_times
+from protocols.profile_registers import (
+    EXACT_PROTOCOLS,
+    RegisterRule,
+    count_of,
+    exponent_of,
+    register_of,
+    standard_rule,
+)
+from protocols.registers import Register, RegisterReading
+from protocols.telegram import DataRecord, Function, MeterId, Telegram
+
+if TYPE_CHECKING:
+    from protocols.cjt188.dialects import Dialect
+    from protocols.modbus.map import ModbusMap
+
+_CACHE_SIZE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What a profile makes of one telegram.
+
+    `meter_time` is the meter's own clock, naive local time. `info_code` is the word that the profile's status bits
+    explain, `flags` the words of the bits that are set, most severe first.
+    """
+
+    readings: tuple[RegisterReading, ...]
+    meter_time: datetime | None = None
+    info_code: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Which telegrams a profile is for; empty lists do not restrict. More matching conditions win over fewer."""
+
+    manufacturers: frozenset[str] = frozenset()
+    versions: frozenset[int] = frozenset()
+    media: frozenset[str] = frozenset()
+    dialects: frozenset[str] = frozenset()
+
+    def score(self, meter: MeterId, dialect: str) -> int | None:
+        """Number of conditions met; None where one is not."""
+        pairs = (
+            (self.manufacturers, meter.manufacturer),
+            (self.versions, meter.version),
+            (self.media, meter.medium),
+            (self.dialects, dialect),
+        )
+        met = 0
+        for allowed, value in pairs:
+            if allowed:
+                if value not in allowed:
+                    return None
+                met += 1
+        return met
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBit:
+    """A pattern of an info code or status word: set where ``word & mask == value``."""
+
+    mask: int
+    value: int
+    word: str
+    severity: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A message made by our encoder and the readings that the profile must find in it."""
+
+    payload: bytes
+    readings: Mapping[str, str | None]
+    flags: tuple[str, ...] = ()
+    history: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    meter_time: str | None = None
+    key: bytes | None = None
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeterProfile:
+    """One kind of meter.
+
+    Attributes
+    ----------
+    name, title : str
+        Key in the catalogue, and what a person reads.
+    protocols : tuple of str
+        Protocols its telegrams may come in; `protocol` is the first.
+    registers : tuple of RegisterRule
+        What is special about its registers; everything else follows the standard rules where `standard` is set.
+    history : tuple of HistoryRule
+        How undated storages get their dates.
+    info_source : str
+        ``"status"`` (the telegram's status word), or quantity or code of the record that holds the info code.
+    dialect : str or Dialect or None
+        CJ/T 188 dialect to decode with.
+    modbus : ModbusMap or None
+        Register map.
+    clock_note : str
+        What is known of the zone of the meter's clock.
+    """
+
+    name: str
+    title: str
+    protocols: tuple[str, ...]
+    detection: Detection = Detection()
+    registers: tuple[RegisterRule, ...] = ()
+    standard: bool = True
+    fallback: bool = False
+    history: tuple[HistoryRule, ...] = ()
+    info_source: str = ""
+    status_bits: tuple[StatusBit, ...] = ()
+    dialect: "str | Dialect | None" = None
+    modbus: "ModbusMap | None" = None
+    clock_note: str = ""
+    notes: str = ""
+    unverified: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    manufacturer: str = ""
+    _assigned: dict[Any, tuple[Register | None, bool]] = field(default_factory=dict, repr=False)
+
+    @property
+    def protocol(self) -> str:
+        """The protocol the profile is written for first."""
+        return self.protocols[0]
+
+    def severity_of(self, flag: str) -> str:
+        """``"fault"``, ``"warning"`` or ``"info"`` of a flag word; ``"info"`` for a word of no bit of this profile."""
+        for bit in self.status_bits:
+            if bit.word == flag:
+                return bit.severity
+        return "info"
+
+    def interpret(self, telegram: Telegram, reference: datetime | None = None) -> Interpretation:
+        """Register readings, clock, info code and flags of a telegram.
+
+        Parameters
+        ----------
+        telegram : Telegram
+            As its decoder made it.
+        reference : datetime, optional
+            Naive local time of the read, for monthly storages of telegrams that carry neither dates nor a clock.
+        """
+        meter_time = _clock_of(telegram)
+        times = storage_times(telegram, self.history, meter_time or reference)
+        readings: list[RegisterReading] = []
+        seen: set[tuple[str, datetime | None]] = set()
+        protocol, medium = telegram.protocol, telegram.meter.medium
+        for record in telegram.records:
+            time = times.get(record.storage) if record.storage else None
+            register, rounded = self._register(record, protocol, medium, dated=time is not None)
+            if register is None:
+                continue
+            if record.modifiers and time is None:
+                time = _own_time(record)
+            key = (register.name, time)
+            if key in seen:
+                continue
+            seen.add(key)
+            count, error = count_of(record, register, protocol, rounded=rounded)
+            readings.append(RegisterReading(register, count, time, error))
+        info_code = self._info_code(telegram)
+        return Interpretation(tuple(readings), meter_time, info_code, self._flags(telegram, info_code))
+
+    def _register(self, record: DataRecord, protocol: str, medium: str, *, dated: bool) -> tuple[Register | None, bool]:
+        key = (
+            record.quantity,
+            record.unit,
+            record.function,
+            0 if dated else record.storage,
+            record.tariff,
+            record.subunit,
+            record.code,
+            tuple(word for word in record.modifiers if not word.startswith("time=")),
+            exponent_of(record, protocol),
+            protocol,
+            medium,
+        )
+        known = self._assigned.get(key)
+        if known is None:
+            if len(self._assigned) >= _CACHE_SIZE:
+                self._assigned.clear()
+            known = self._assigned[key] = self._assign(record, protocol, medium, 0 if dated else record.storage)
+        return known
+
+    def _assign(self, record: DataRecord, protocol: str, medium: str, storage: int) -> tuple[Register | None, bool]:
+        rule = next((rule for rule in self.registers if rule.takes(record, storage)), None)
+        if rule is None and self.standard:
+            rule = standard_rule(record, storage, medium)
+        if rule is None:
+            return None, False
+        register = register_of(rule, record, protocol)
+        return register, protocol not in EXACT_PROTOCOLS or "float" in record.modifiers
+
+    def _info_code(self, telegram: Telegram) -> int | None:
+        if self.info_source == "status":
+            return telegram.status
+        if self.info_source:
+            for record in telegram.records:
+                if self.info_source in (record.quantity, record.code) and isinstance(record.value, Decimal):
+                    return int(record.value)
+        return None
+
+    def _flags(self, telegram: Telegram, info_code: int | None) -> tuple[str, ...]:
+        found = [] if info_code is None else [bit for bit in self.status_bits if info_code & bit.mask == bit.value]
+        words = [bit.word for bit in sorted(found, key=lambda bit: SEVERITIES.index(bit.severity))]
+        if telegram.protocol in ("mbus", "wmbus") and telegram.status:
+            words += [word for mask, value, word in MBUS_STATUS if telegram.status & mask == value]
+        return tuple(dict.fromkeys(words))
+
+
+SEVERITIES = ("fault", "warning", "info")
+
+# Status byte of the M-Bus data header (EN 13757-3, 5.8).
+MBUS_STATUS = (
+    (0x10, 0x10, "temporary_error"),
+    (0x08, 0x08, "permanent_error"),
+    (0x04, 0x04, "power_low"),
+    (0x03, 0x01, "application_busy"),
+    (0x03, 0x02, "application_error"),
+    (0x03, 0x03, "abnormal_condition"),
+)
+
+
+def _clock_of(telegram: Telegram) -> datetime | None:
+    for record in telegram.records:
+        if (
+            record.quantity == "datetime"
+            and not record.storage
+            and not record.tariff
+            and record.function is Function.INSTANTANEOUS
+            and isinstance(record.value, str)
+        ):
+            try:
+                return datetime.fromisoformat(record.value).replace(tzinfo=None)
+            except ValueError:
+                return None
+    return None
+
+
+def _own_time(record: DataRecord) -> datetime | None:
+    """The instant that a value's own timestamp names (``"time=..."`` among the modifiers)."""
+    for modifier in record.modifiers:
+        if modifier.startswith("time="):
+            return datetime.fromisoformat(modifier[5:])
+    return None

@@ -1,0 +1,1 @@
+"""Meter profiles: one TOML file a device, with samples made by our own encoders."""
