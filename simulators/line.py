@@ -1,7 +1,7 @@
 """A simulated gateway's side of a TCP line: it accepts, paces, limits and misbehaves; what it answers is a subclass's.
 
 Rules: binds 127.0.0.1 and port 0 unless told otherwise; a bus carries one question at a time, whoever asks; time on the
-wire is real (11 bits a character) divided by `speed_up`; every misbehaviour is seeded and can be switched while running.
+wire is real (11 bits a character) divided by `speed_up`; misbehaviour is seeded and can be switched while running.
 """
 
 import asyncio
@@ -108,7 +108,7 @@ class LineServer:
         self.behaviour = behaviour or LineBehaviour()
         self.counters = LineCounters()
         self.host, self.port = host, port
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - reproducible trouble, no secret
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
         self._bus = asyncio.Lock()

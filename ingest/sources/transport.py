@@ -140,8 +140,6 @@ class Line(asyncio.Protocol):
                 raise LineClosedError("the gateway closed the connection", bytes(self._buffer))
             left = min(wait_s, end - loop.time())
             if left <= 0 or not await self._more(left):
-                if self._closed:
-                    continue
                 got = bytes(self._buffer)
                 raise SilenceError(f"no answer in {patience.first_s:.2f} s" if not got else "the answer broke off", got)
             wait_s = patience.gap_s
@@ -155,7 +153,7 @@ class Line(asyncio.Protocol):
                 await self._arrived.wait()
         except TimeoutError:
             return False
-        return not self._closed
+        return True
 
 
 class Opener(Protocol):

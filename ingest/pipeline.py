@@ -1,0 +1,357 @@
+"""The one way into the store: bounded, batched, and a caller hears of its delivery after the commit.
+
+Rules: `submit` answers when the delivery is committed, or fsynced in the spool while the database is away. A full queue
+makes callers wait; nothing is dropped. One batch is being written while the next is decoded. A delivery that the store
+cannot take is found by halving the batch and goes to quarantine under ``internal.*``; it never stops the others. What a
+lost connection leaves in doubt is written again: the delivery keys make that harmless.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from ingest.config import Settings
+from ingest.decoding_state import DecodingState
+from ingest.directory import Directory
+from ingest.errors import UnavailableError
+from ingest.model import Decoded, Delivery, Outcome, Rejected, Resolved
+from ingest.pipeline_counters import PipelineCounters
+from ingest.pipeline_writing import BatchWriter, DatabaseAwayError
+from ingest.resolving import DeliveryResolver, ResolvingLimits
+from ingest.sources.backoff import Backoff
+from ingest.spool import Spool, SpoolFullError, open_spool
+from ingest.store.database import Pool
+from ingest.store.keys import digest_of
+from ingest.store.writes import write_batch
+
+log = structlog.get_logger(__name__)
+
+# Decoding is pure Python: so many deliveries a turn of the event loop, then the sockets get theirs.
+DECODE_SLICE = 32
+# Batches below this are a calm stream: they are written at once instead of waiting for company.
+CALM_DELIVERIES = 16
+SPOOL_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLimits:
+    """Sizes: rows (readings) and deliveries a batch, seconds a busy batch waits, deliveries queued, stop deadline."""
+
+    batch_rows: int = 5_000
+    batch_deliveries: int = 2_000
+    batch_wait_s: float = 0.25
+    queue_deliveries: int = 20_000
+    drain_s: float = 5.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The sizes that the settings name."""
+        return cls(
+            batch_rows=settings.batch_rows,
+            batch_wait_s=settings.batch_wait_s,
+            queue_deliveries=settings.queue_deliveries,
+        )
+
+
+@dataclass(slots=True)
+class _Item:
+    """A delivery on its way; `decoded` is None until it was looked at (not at all while the database is away)."""
+
+    delivery: Delivery
+    outcome: "asyncio.Future[Outcome] | None" = None
+    decoded: list[Decoded] | Rejected | None = None
+    made: Resolved | Rejected | None = None
+
+
+class Pipeline:
+    """`async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline: await
+    pipeline.submit(delivery)`.
+
+    Parameters
+    ----------
+    pool : Pool
+        Open pool of the database.
+    directory : Directory
+        The registry in memory.
+    settings : Settings, optional
+        Sizes, limits of belief, zone; with it the spool lies in the data folder.
+    spool : Spool, optional
+        Where deliveries go while the database is away; without one callers wait for the database. Closed by its owner.
+    limits, counters, state : optional
+        Sizes instead of the settings'; counters of a registry; memory of decoding.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        directory: Directory,
+        settings: Settings | None = None,
+        spool: Spool | None = None,
+        limits: PipelineLimits | None = None,
+        counters: PipelineCounters | None = None,
+        state: DecodingState | None = None,
+    ) -> None:
+        self.limits = limits or (PipelineLimits.of(settings) if settings else PipelineLimits())
+        self.counters = counters or PipelineCounters()
+        self.resolver = DeliveryResolver(directory, ResolvingLimits.of(settings) if settings else None, state=state)
+        self.writer = BatchWriter(pool, write_batch)
+        self.spool = spool
+        self.away = False
+        self._spool_root = settings.data / "spool" if settings is not None and spool is None else None
+        self._spool_bytes = settings.spool_bytes if settings is not None else 0
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(self.limits.queue_deliveries)
+        self._batches: asyncio.Queue[list[_Item]] = asyncio.Queue(1)
+        self._backoff = Backoff(0.2, 5.0)
+        self._next_probe = 0.0
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
+        self._open: dict[int, _Item] = {}
+        self._settled = asyncio.Event()
+        self._made_before: dict[bytes, list[Decoded] | Rejected] = {}
+
+    async def __aenter__(self) -> Self:
+        if self._spool_root is not None:
+            self.spool = open_spool(self._spool_root, self._spool_bytes)
+        self._tasks = [
+            asyncio.create_task(self._decode(), name="pipeline decode"),
+            asyncio.create_task(self._write(), name="pipeline write"),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def depth(self) -> int:
+        """Deliveries that were offered and are not settled yet."""
+        return len(self._open)
+
+    async def submit(self, delivery: Delivery) -> Outcome:
+        """Hand a delivery in and wait until it is safe.
+
+        Returns
+        -------
+        Outcome
+            What became of it; `readings` is -1 where it lies in the spool and will be stored later.
+
+        Raises
+        ------
+        UnavailableError
+            The pipeline is closing, or it closed before the delivery was safe: hand it in again elsewhere.
+        """
+        return await (await self.offer(delivery))
+
+    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
+        """Hand a delivery in; waits while the queue is full. The future resolves as `submit` does."""
+        if self._closing:
+            raise UnavailableError("the pipeline is closing", code="pipeline.closing")
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        item = _Item(delivery, outcome)
+        self._open[id(item)] = item
+        self.counters.offered.labels(delivery.protocol).inc()
+        try:
+            await self._queue.put(item)
+        except BaseException:
+            self._open.pop(id(item), None)
+            raise
+        return outcome
+
+    async def close(self) -> None:
+        """Take nothing more, write what was taken; after the deadline the rest is spooled or refused."""
+        if self._closing:
+            return
+        self._closing = True
+        try:
+            async with asyncio.timeout(self.limits.drain_s):
+                while self._open and not any(task.done() for task in self._tasks):
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            log.warning("pipeline closes with deliveries in hand", deliveries=len(self._open))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._leave_rest()
+        if self._spool_root is not None and self.spool is not None:
+            self.spool.close()
+
+    async def resolve(self, delivery: Delivery) -> Resolved | Rejected:
+        """What the store would keep of a delivery, without handing it in (replay). Creates missing registers."""
+        item = _Item(delivery)
+        return (await self._pairs([item]))[0][1]
+
+    async def _decode(self) -> None:
+        while True:
+            batch = await self._gather()
+            await self._batches.put(batch)
+
+    async def _gather(self) -> list[_Item]:
+        """The next batch: all that waits, up to the limits; under load it waits a moment for company."""
+        loop = asyncio.get_running_loop()
+        batch = [await self._queue.get()]
+        end = loop.time() + self.limits.batch_wait_s
+        rows = 0 if self.away else self._make(batch[0])
+        try:
+            while rows < self.limits.batch_rows and len(batch) < self.limits.batch_deliveries:
+                if self._queue.empty():
+                    if self._batches.empty() and (len(batch) < CALM_DELIVERIES or loop.time() >= end):
+                        break
+                    async with asyncio.timeout_at(max(end, loop.time() + 0.01)):
+                        batch.append(await self._queue.get())
+                else:
+                    batch.append(self._queue.get_nowait())
+                # While the database is away they go to the spool as they are and are decoded on their way out.
+                rows += 1 if self.away else self._make(batch[-1])
+                if len(batch) % DECODE_SLICE == 0:
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            pass
+        return batch
+
+    def _make(self, item: _Item) -> int:
+        """Decode and resolve; the number of rows that came of it."""
+        if item.decoded is None:
+            known = self._made_before.pop(digest_of(item.delivery), None) if self._made_before else None
+            item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
+        if isinstance(item.decoded, Rejected):
+            item.made = item.decoded
+            return 1
+        item.made = self.resolver.resolved(item.delivery, item.decoded)
+        return max(1, len(item.made.values)) if isinstance(item.made, Resolved) else 1
+
+    async def _write(self) -> None:
+        while True:
+            batch = await self._next_batch()
+            if batch is not None:
+                await self._settle(batch)
+            await self._drain(max(SPOOL_CHUNK, 2 * len(batch or ())))
+
+    async def _next_batch(self) -> list[_Item] | None:
+        """The next batch, or None when it is time to drain the spool."""
+        if self.spool is None or self.spool.is_empty:
+            return await self._batches.get()
+        try:
+            async with asyncio.timeout_at(self._next_probe):
+                return await self._batches.get()
+        except TimeoutError:
+            return None
+
+    async def _settle(self, batch: list[_Item]) -> None:
+        """Make a batch safe, wherever; returns only then."""
+        while True:
+            if self.spool is None or (self.spool.is_empty and not self.away):
+                try:
+                    outcomes = await self._commit(batch)
+                except DatabaseAwayError:
+                    if self.spool is None:
+                        await asyncio.sleep(self._backoff.next_s())
+                    continue
+                self._answer(batch, outcomes)
+                return
+            try:
+                await self.spool.append([item.delivery for item in batch])
+            except SpoolFullError as error:
+                await self._wait_for_room(error)
+                continue
+            self._remember(batch)
+            self.counters.spooled.inc(len(batch))
+            self._answer(batch, [Outcome("stored", 0, readings=-1)] * len(batch))
+            return
+
+    async def _wait_for_room(self, error: SpoolFullError) -> None:
+        """Callers wait with us: polled sources stop asking, MQTT stops acknowledging."""
+        self.counters.spool_refused.inc()
+        log.warning("spool full, callers wait", reason=error.message)
+        await asyncio.sleep(max(0.05, self._next_probe - asyncio.get_running_loop().time()))
+        if self.spool is not None and self.spool.is_empty:
+            # Nothing to drain means that only the batch itself can show whether the database is back.
+            self.away = False
+        await self._drain(SPOOL_CHUNK)
+
+    async def _drain(self, at_most: int) -> None:
+        """Commit what lies longest in the spool; on failure wait for the next probe."""
+        if self.spool is None or self.spool.is_empty or asyncio.get_running_loop().time() < self._next_probe:
+            return
+        deliveries = await self.spool.oldest(at_most)
+        batch = [_Item(delivery) for delivery in deliveries]
+        for number, item in enumerate(batch):
+            self._make(item)
+            if number % DECODE_SLICE == 0:
+                await asyncio.sleep(0)
+        try:
+            await self._commit(batch)
+        except DatabaseAwayError:
+            self._remember(batch)
+            return
+        await self.spool.settle()
+        self.counters.drained.inc(len(deliveries))
+
+    async def _commit(self, batch: Sequence[_Item]) -> list[Outcome]:
+        started = asyncio.get_running_loop().time()
+        try:
+            outcomes = await self.writer.write(await self._pairs(batch))
+        except DatabaseAwayError as error:
+            if not self.away:
+                log.warning("database away, deliveries go to the spool", reason=str(error))
+            self.away = True
+            self.counters.away.set(1)
+            self._next_probe = asyncio.get_running_loop().time() + self._backoff.next_s()
+            raise
+        if self.away:
+            log.info("database is back")
+        self.away = False
+        self.counters.away.set(0)
+        self._backoff.reset()
+        self.counters.committed(outcomes, asyncio.get_running_loop().time() - started)
+        return outcomes
+
+    async def _pairs(self, batch: Sequence[_Item]) -> list[tuple[Delivery, Resolved | Rejected]]:
+        for item in batch:
+            if item.decoded is None:
+                self._make(item)
+        if any(item.made is None for item in batch):
+            with self.writer.judging():
+                await self.resolver.prepare()
+            for item in batch:
+                if item.made is None:
+                    self._make(item)
+        unready = Rejected("internal.registers", "the registers of this meter could not be created")
+        return [(item.delivery, item.made or unready) for item in batch]
+
+    def _remember(self, batch: Sequence[_Item]) -> None:
+        """Decoding twice is not the same (rising counters, half frames): keep what was made for the way out."""
+        for item in batch:
+            if item.decoded is not None and len(self._made_before) < 4 * self.limits.batch_deliveries:
+                self._made_before[digest_of(item.delivery)] = item.decoded
+
+    def _answer(self, batch: Sequence[_Item], outcomes: Sequence[Outcome]) -> None:
+        for item, outcome in zip(batch, outcomes, strict=True):
+            self._open.pop(id(item), None)
+            if item.outcome is not None and not item.outcome.done():
+                item.outcome.set_result(outcome)
+        self.counters.depth.set(len(self._open))
+        self._settled.set()
+
+    async def _leave_rest(self) -> None:
+        rest = list(self._open.values())
+        if rest and self.spool is not None:
+            try:
+                await self.spool.append([item.delivery for item in rest])
+            except SpoolFullError:
+                log.exception("deliveries refused at the stop", deliveries=len(rest))
+            else:
+                self._answer(rest, [Outcome("stored", 0, readings=-1)] * len(rest))
+                return
+        for item in rest:
+            if item.outcome is not None and not item.outcome.done():
+                item.outcome.set_exception(UnavailableError("the pipeline closed first", code="pipeline.closing"))
+                item.outcome.exception()  # a caller that no longer listens is no error
+        self._open.clear()

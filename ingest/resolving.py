@@ -1,0 +1,281 @@
+"""What a delivery means to the registry: whose meter, which registers, at what instant, and whether to believe it.
+
+Rules: never raises for what a sender did: what can't be believed is Rejected with a code. One refused telegram,
+register or instant never takes the rest of its delivery with it. The meter's clock is never the time of a reading; it
+is kept beside it, with its drift. A value of the meter's history carries the time the meter gave it, read in the
+meter's zone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from hashlib import blake2b
+from typing import Self, cast
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from compute.quality import Quality
+from ingest.clock import wall_now
+from ingest.config import Settings
+from ingest.decoding import decode, profile_named
+from ingest.decoding_state import DecodingState
+from ingest.directory import Directory, MeterEntry, UnitMismatchError
+from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
+from protocols.errors import ProtocolError
+from protocols.registers import Register, RegisterReading
+from protocols.telegram import MeterId
+
+log = structlog.get_logger(__name__)
+
+FUTURE = timedelta(minutes=15)
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+# Battery heat meters drift up to this without anybody minding (V2).
+CLOCK_OFF_S = 900.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvingLimits:
+    """What is believed: sizes of payloads, instants back to `backfill_days`; `zone` is that of clocks without one."""
+
+    zone: tzinfo = UTC
+    max_payload_bytes: int = 64 * 1024
+    backfill_days: int = 3_660
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings name."""
+        return cls(ZoneInfo(settings.time_zone), settings.max_payload_bytes, settings.backfill_days)
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Readings of one delivery while they are collected."""
+
+    meter_ids: list[int] = field(default_factory=list)
+    register_ids: list[int] = field(default_factory=list)
+    ts_us: list[int] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+    statuses: list[MeterStatus] = field(default_factory=list)
+    refused: list[Rejected] = field(default_factory=list)
+    incomplete: bool = False
+
+
+class DeliveryResolver:
+    """Decodes deliveries and resolves them against the directory.
+
+    Parameters
+    ----------
+    directory : Directory
+        The registry in memory.
+    limits : ResolvingLimits
+        What is believed.
+    state : DecodingState
+        Memory of decoding across messages.
+    wall : callable
+        The wall clock, for the time checks.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        limits: ResolvingLimits | None = None,
+        *,
+        state: DecodingState | None = None,
+        wall: Callable[[], datetime] = wall_now,
+    ) -> None:
+        self.directory = directory
+        self.limits = limits or ResolvingLimits()
+        self.state = state or DecodingState()
+        self.drifts_s: dict[int, float] = {}
+        self._wall = wall
+        self._wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
+        # meter -> (digest of its last payload, its clock then): a gateway that repeats a stale answer shows here (V20).
+        self._last: dict[int, tuple[bytes, datetime, datetime]] = {}
+
+    def decoded(self, delivery: Delivery) -> list[Decoded] | Rejected:
+        """The telegrams of a delivery, or why there are none."""
+        if not delivery.payload:
+            return Rejected("payload.empty", "there are no bytes", 0)
+        if len(delivery.payload) > self.limits.max_payload_bytes:
+            most = self.limits.max_payload_bytes
+            return Rejected("payload.too_large", f"{len(delivery.payload)} bytes where {most} are allowed", most)
+        if (reason := self._unbelievable(delivery.read_at)) is not None:
+            return reason
+        asked = None if delivery.meter_id is None else self.directory.entry(delivery.meter_id)
+        details = delivery.details
+        try:
+            return decode(
+                delivery.protocol or None,
+                delivery.payload,
+                key=self.directory.key_for,
+                profile=delivery.profile or (asked.profile if asked else None) or None,
+                port=delivery.port,
+                topic=delivery.topic,
+                state=self.state,
+                dialect=details.get("dialect") or (asked.settings.get("dialect") if asked else None),
+                family=details.get("family"),
+                at=delivery.arrived_at,
+            )
+        except ProtocolError as error:
+            return Rejected(error.code, error.message, error.offset)
+        except Exception as error:
+            log.exception("decoder failed", protocol=delivery.protocol, channel=delivery.channel)
+            return Rejected(f"internal.{type(error).__name__.lower()}", f"the decoder failed: {error}"[:500])
+
+    def resolved(self, delivery: Delivery, telegrams: Sequence[Decoded]) -> Resolved | Rejected | None:
+        """What the store keeps; None where registers must be created first (`prepare`, then ask again)."""
+        columns = _Columns()
+        for telegram in telegrams:
+            entry = self._entry_of(delivery, telegram)
+            if isinstance(entry, Rejected):
+                columns.refused.append(entry)
+            else:
+                self._collect(columns, delivery, self._by_its_own_profile(entry, telegram), entry)
+        if columns.incomplete:
+            return None
+        reason = columns.refused[0] if columns.refused else None
+        if reason is not None and not columns.values:
+            return reason
+        return Resolved(
+            tuple(dict.fromkeys(columns.meter_ids)),
+            tuple(columns.register_ids),
+            tuple(columns.ts_us),
+            tuple(columns.values),
+            tuple(columns.flags),
+            tuple(columns.statuses),
+            reason,
+        )
+
+    async def prepare(self) -> None:
+        """Create the registers that telegrams brought up. Raises psycopg.Error while the database is away."""
+        wanted = list(self._wanted.values())
+        await self.directory.create_registers(wanted)
+        for entry, register in wanted:
+            self._wanted.pop((entry.meter_id, register.name), None)
+
+    def take_drifts(self) -> dict[int, float]:
+        """Seconds that meter clocks were ahead of the reading's instant, by meter, since the last call."""
+        taken, self.drifts_s = self.drifts_s, {}
+        return taken
+
+    def _unbelievable(self, at: datetime) -> Rejected | None:
+        now = self._wall()
+        if at > now + FUTURE:
+            return Rejected("time.future", f"{at.isoformat()} is more than 15 minutes ahead", field="read_at")
+        if at < max(OLDEST, now - timedelta(days=self.limits.backfill_days)):
+            return Rejected("time.past", f"{at.isoformat()} is before anything that is backfilled", field="read_at")
+        return None
+
+    def _entry_of(self, delivery: Delivery, telegram: Decoded) -> MeterEntry | Rejected:
+        identity = telegram.telegram.meter
+        asked = None if delivery.meter_id is None else self.directory.entry(delivery.meter_id)
+        if asked is not None and (not identity.serial or _is_same(asked.identity, identity)):
+            return asked
+        found = self.directory.meter_for(identity) if identity.serial else None
+        if asked is not None and found is not None and found.meter_id != asked.meter_id:
+            return Rejected(
+                "meter.mismatch",
+                f"meter {identity.serial} answered where {asked.identity.serial} was asked",
+                field="meter",
+                meter=identity,
+            )
+        if found is not None:
+            return found
+        shown = f"{identity.manufacturer} {identity.serial}".strip() or "a meter without a number"
+        return Rejected(
+            "meter.unknown",
+            f"{shown} is not in the registry",
+            field="meter",
+            meter=identity,
+            profile=telegram.profile,
+            seen=tuple(reading.as_json() for reading in telegram.readings[:8]),
+        )
+
+    def _by_its_own_profile(self, entry: MeterEntry, telegram: Decoded) -> Decoded:
+        """The registry's profile wins over the one that the telegram suggests."""
+        if not entry.profile or entry.profile == telegram.profile:
+            return telegram
+        try:
+            own = profile_named(entry.profile).interpret(telegram.telegram)
+        except ProtocolError:
+            return telegram
+        return Decoded(telegram.telegram, entry.profile, own.readings, own.meter_time, own.info_code, tuple(own.flags))
+
+    def _collect(self, columns: _Columns, delivery: Delivery, telegram: Decoded, entry: MeterEntry) -> None:
+        zone = entry.clock_zone or self.limits.zone
+        meter_time = None if telegram.meter_time is None else _aware(telegram.meter_time, zone)
+        common, notes = self._judged(delivery, entry, meter_time)
+        read_us = _microseconds(delivery.read_at)
+        columns.meter_ids.append(entry.meter_id)
+        for reading in telegram.readings:
+            ts_us = read_us if reading.time is None else self._history_us(reading.time, zone)
+            if ts_us is None:
+                notes.append(f"{reading.register.name}:time")
+            elif reading.count is None:
+                notes.append(f"{reading.register.name}:{reading.error or 'invalid'}")
+            else:
+                self._place(columns, entry, reading, ts_us, common)
+        if telegram.info_code is not None or meter_time is not None or telegram.flags or notes:
+            flags = (*telegram.flags, *dict.fromkeys(notes))
+            columns.statuses.append(MeterStatus(entry.meter_id, read_us, telegram.info_code, meter_time, flags))
+
+    def _place(
+        self, columns: _Columns, entry: MeterEntry, reading: RegisterReading, ts_us: int, flags: Quality
+    ) -> None:
+        try:
+            register_id = self.directory.register_id(entry, reading.register)
+        except UnitMismatchError as error:
+            columns.refused.append(Rejected(error.code, error.message, field=error.field, meter=entry.identity))
+            return
+        if register_id is None:
+            columns.incomplete = True
+            self._wanted[(entry.meter_id, reading.register.name)] = (entry, reading.register)
+            return
+        columns.register_ids.append(register_id)
+        columns.ts_us.append(ts_us)
+        columns.values.append(cast("int", reading.count))
+        columns.flags.append(int(flags))
+
+    def _judged(self, delivery: Delivery, entry: MeterEntry, meter_time: datetime | None) -> tuple[Quality, list[str]]:
+        """Flags that all readings of a telegram share, and notes for its status."""
+        flags, notes = Quality.NONE, cast("list[str]", [])
+        if delivery.protocol == "reading":
+            flags |= Quality.MANUAL
+        if meter_time is None:
+            return flags, notes
+        drift_s = (meter_time - delivery.read_at).total_seconds()
+        self.drifts_s[entry.meter_id] = drift_s
+        if abs(drift_s) > CLOCK_OFF_S:
+            flags |= Quality.CLOCK
+        digest = blake2b(delivery.payload, digest_size=8).digest()
+        last = self._last.get(entry.meter_id)
+        if last is not None and last[:2] == (digest, meter_time) and last[2] != delivery.read_at:
+            flags |= Quality.STALE
+            notes.append("stale")
+        else:
+            self._last[entry.meter_id] = (digest, meter_time, delivery.read_at)
+        return flags, notes
+
+    def _history_us(self, time: datetime, zone: tzinfo) -> int | None:
+        at = _aware(time, zone)
+        return None if self._unbelievable(at) is not None else _microseconds(at)
+
+
+def _is_same(registered: MeterId, said: MeterId) -> bool:
+    return registered.serial.upper().lstrip("0") == said.serial.upper().lstrip("0") and (
+        not registered.manufacturer
+        or not said.manufacturer
+        or registered.manufacturer.upper() == said.manufacturer.upper()
+    )
+
+
+def _aware(time: datetime, zone: tzinfo) -> datetime:
+    return (time if time.tzinfo is not None else time.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND

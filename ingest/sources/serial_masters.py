@@ -1,0 +1,187 @@
+"""Masters for CJ/T 188 and DL/T 645 meters on RS-485, behind serial servers, DTUs or a local port.
+
+Rules: point to point only, reads only (nothing here can move a valve); an answer counts when address, control code,
+data identifier (either byte order) and serial number are those of the question; everything else on the line – echo,
+noise, a late answer of another meter – is passed over and named in the error if no answer follows.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ingest.sources.errors import GarbledError, LineClosedError, RefusedError, SilenceError, SourceError, StrangerError
+from ingest.sources.polling import Reply, Target, retried
+from ingest.sources.transport import Line, Opener, Patience, character_s
+from protocols.cjt188 import is_reply_to, read_request
+from protocols.errors import ProfileError
+from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
+
+# Both standards let a meter think for half a second; converters and networks add theirs.
+THINKING_S = 0.5
+GAP_CHARACTERS = 30
+# Wakes the optical and battery-driven ones; all others skip it.
+FILL_BYTES = b"\xfe\xfe\xfe\xfe"
+HEAT = 0x20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request and what its answer must look like. `matches` gets a reply frame of any meter."""
+
+    frame: SerialFrame
+    longest_answer: int
+    matches: Callable[[SerialFrame], bool]
+
+
+Questions = Callable[[Target, int], tuple[Question, ...]]
+
+
+class SerialMaster:
+    """Asks meters of one half-duplex line.
+
+    Parameters
+    ----------
+    protocol : {"cjt188", "dlt645"}
+        Frame shape and protocol of the deliveries.
+    open_line : Opener
+        Opens the line again after a loss.
+    questions : callable
+        (target, serial number) -> the questions that make one reading.
+    network_s : float
+        What converter and network may add to every answer.
+    """
+
+    def __init__(self, protocol: str, open_line: Opener, questions: Questions, *, network_s: float = 1.0) -> None:
+        self.protocol = protocol
+        self._open_line = open_line
+        self._questions = questions
+        self._network_s = network_s
+        self._line: Line | None = None
+        self._numbers: Iterator[int] = itertools.cycle(range(256))
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    async def read(self, target: Target, tries: int) -> Reply:
+        """Ask all questions of a target; each answer is a payload. Raises SourceError."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        payloads: list[bytes] = []
+        try:
+            for question in self._questions(target, next(self._numbers)):
+                answer = await retried(partial(self._ask, question, target.baud_rate), tries)
+                payloads += answer.payloads
+        except LineClosedError:
+            await self.close()
+            raise
+        return Reply(tuple(payloads), loop.time() - started)
+
+    async def _ask(self, question: Question, baud_rate: int, _attempt: int) -> Reply:
+        if self._line is None or not self._line.is_open:
+            self._line = await self._open_line()
+        line, loop = self._line, asyncio.get_running_loop()
+        request = encoded(question.frame)
+        character = character_s(baud_rate)
+        line.discard()
+        started = loop.time()
+        line.send(FILL_BYTES + request)
+        first_s = (len(request) + 4 + GAP_CHARACTERS) * character + THINKING_S + self._network_s
+        gap_s = max(GAP_CHARACTERS * character, 0.05) + self._network_s / 2
+        seen: list[SerialFrame] = []
+        try:
+            frame = await line.answer(
+                lambda buffer: self._found(buffer, question, seen),
+                Patience(first_s, gap_s, first_s + (question.longest_answer + 20) * character + gap_s),
+            )
+        except SilenceError as error:
+            raise self._reason(error, question, seen) from error
+        if frame.control & 0x40:
+            raise RefusedError(f"the meter answered with control code {frame.control:02X}", encoded(frame))
+        return Reply((encoded(frame),), loop.time() - started)
+
+    def _found(self, buffer: bytes, question: Question, seen: list[SerialFrame]) -> SerialFrame | None:
+        scanner = FrameScanner((self.protocol,))
+        seen[:] = scanner.feed(buffer)
+        return next((frame for frame in seen if frame.is_reply and question.matches(frame)), None)
+
+    def _reason(self, silence: SilenceError, question: Question, seen: list[SerialFrame]) -> SourceError:
+        strangers = [frame for frame in seen if frame.is_reply]
+        if strangers:
+            return StrangerError(
+                f"meter {strangers[-1].address.hex()} answered where {question.frame.address.hex()} was asked",
+                silence.frame,
+            )
+        request = encoded(question.frame)
+        rest = silence.frame.replace(FILL_BYTES + request, b"").replace(request, b"").strip(b"\xfe")
+        return GarbledError(f"{len(rest)} bytes without a valid frame", silence.frame) if rest else silence
+
+
+def cjt188_questions(target: Target, number: int) -> tuple[Question, ...]:
+    """The present values (901F) of a CJ/T 188 meter; link settings: `dialect`, `kind` (T, hex), `identifiers` (hex).
+
+    Raises
+    ------
+    RefusedError
+        The address is not 14 digits, or the dialect is unknown.
+    """
+    kind = int(str(target.settings.get("kind", f"{HEAT:02x}")), 16)
+    dialect = target.settings.get("dialect")
+    questions = []
+    try:
+        for text in target.settings.get("identifiers", ["901F"]):
+            request = read_request(target.address, int(text, 16), ser=number, kind=kind, dialect=dialect)
+            frame = frame_in(request, "cjt188")
+            questions.append(Question(frame, 0x64 + 13, partial(is_reply_to, frame)))
+    except (ValueError, ProfileError) as error:
+        raise RefusedError(f"address {target.address!r}: {error}") from error
+    return tuple(questions)
+
+
+def dlt645_questions(target: Target, number: int) -> tuple[Question, ...]:
+    """The energy register of a DL/T 645 meter; link settings: `edition` (2007 or 1997), `identifiers` (hex).
+
+    Raises
+    ------
+    RefusedError
+        The address is not 12 digits.
+    """
+    old = str(target.settings.get("edition", "2007")) == "1997"
+    wire = _digits(target, 12)[::-1]
+    questions = []
+    for text in target.settings.get("identifiers", ["9010" if old else "00010000"]):
+        identifier = bytes.fromhex(text)[::-1]
+        frame = SerialFrame("dlt645", wire, 0x01 if old else 0x11, _shifted(identifier))
+        questions.append(Question(frame, 200 + 12, _dlt645_match(frame, _shifted(identifier))))
+    return tuple(questions)
+
+
+def _dlt645_match(asked: SerialFrame, identifier: bytes) -> Callable[[SerialFrame], bool]:
+    good, error = asked.control | 0x80, asked.control | 0xC0
+
+    def matches(frame: SerialFrame) -> bool:
+        if frame.address != asked.address:
+            return False
+        return frame.control == error or (
+            frame.control in (good, good | 0x20) and frame.data[: len(identifier)] == identifier
+        )
+
+    return matches
+
+
+QUESTIONS: dict[str, Questions] = {"cjt188": cjt188_questions, "dlt645": dlt645_questions}
+
+
+def _digits(target: Target, count: int) -> bytes:
+    text = target.address.strip()
+    if len(text) != count or any(digit not in "0123456789abcdefABCDEF" for digit in text):
+        raise RefusedError(f"address {target.address!r} is not {count} digits")
+    return bytes.fromhex(text)
+
+
+def _shifted(data: bytes) -> bytes:
+    return bytes((byte + 0x33) & 0xFF for byte in data)
