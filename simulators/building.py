@@ -21,6 +21,7 @@ Hourly = NDArray[np.float32]
 RADIATOR_EXCESS_K = 30.0  # mean water over room at nominal power
 OPEN_VALVE_K = 12.0  # cooling of the water through a valve that is fully open: balancing valves see to it
 COLD_WATER_C = 10.0
+VALVE_SHUT_BELOW_C = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Dwellings:
     working_week: NDArray[np.bool_]  # set back at weekends too
     band_k: Floats  # thermostat's proportional band
     radiator_kw: Floats
+    trickle_kw: Floats  # through valves that look shut
     gains_kw: Floats  # people and appliances, mean
     glass_m2: Floats
     hot_water_l_day: Floats  # drawn through the heat meter; 0 where the meter sees space heating only
@@ -121,6 +123,7 @@ def heat_of(
     gain = dwellings.radiator_kw / dwellings.band_k
     cap = dwellings.radiator_kw / RADIATOR_EXCESS_K
     loss, exchange, slowness = dwellings.loss_kw_k, dwellings.exchange_kw_k, 1.0 / dwellings.capacity_kwh_k
+    trickle = dwellings.trickle_kw
     offset = dwellings.supply_offset_k - OPEN_VALVE_K / 2.0
     room = np.maximum(controls.setpoint_c[0].astype(np.float64), 5.0) + 0.5
     outside, sent = weather.temperature_c.tolist(), supply.temperature_c.tolist()
@@ -131,8 +134,8 @@ def heat_of(
             heat = (controls.setpoint_c[hour] - room) * gain
             np.minimum(heat, (sent[hour] + offset - room) * cap, out=heat)
             np.maximum(heat, 0.0, out=heat)
-            # A valve does not control below a few per cent of its lift: it shuts.
-            heat[heat < 0.04 * dwellings.radiator_kw] = 0.0
+            # A shut valve still lets a trickle through, unless the whole flat is turned off.
+            np.maximum(heat, trickle * (controls.setpoint_c[hour] > VALVE_SHUT_BELOW_C), out=heat)
         else:
             heat = np.zeros(count)
         rooms[hour] = room

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simulators.faults import Fault
-from simulators.randomness import uniform_hash
+from simulators.randomness import uniform_hash, uniform_hashes
 
 _SILENT = frozenset({"silent", "gateway_outage", "gap", "hand_estimates"})
+_US = 1_000_000
 
 
 def _active(fault: Fault, at: datetime) -> bool:
@@ -26,6 +30,27 @@ def spoken_time(faults: tuple[Fault, ...], at: datetime) -> datetime:
     return at
 
 
+def heard(faults: tuple[Fault, ...], times_us: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """What becomes of readings at (n,) instants in epoch microseconds.
+
+    Returns
+    -------
+    ndarray of bool, ndarray of int64
+        Whether a reading arrives and can be decoded, and the instant whose values it carries.
+    """
+    arrives, spoken = np.ones(len(times_us), dtype=bool), times_us
+    for fault in faults:
+        first, last = int(fault.start.timestamp()) * _US, int(fault.end.timestamp()) * _US
+        mask = (times_us >= first) & (times_us < last)
+        if fault.name in _SILENT or fault.name == "desynchronised":
+            arrives &= ~mask
+        elif fault.name == "rubbish":
+            arrives &= ~(mask & (uniform_hashes(fault.seed, times_us // _US) < fault.magnitude))
+        elif fault.name == "frozen_payload":
+            spoken = np.where(mask, first, spoken)
+    return arrives, spoken
+
+
 def distorted(
     faults: tuple[Fault, ...], payload: bytes, at: datetime, partner_bytes: Callable[[str, datetime], bytes]
 ) -> bytes:
@@ -43,7 +68,8 @@ def distorted(
 def _garbled(payload: bytes, fault: Fault, at: datetime) -> bytes:
     """Some bytes flipped and, at times, the end missing; the rest of the telegrams pass."""
     second = int(at.timestamp())
-    if uniform_hash(fault.seed, second) >= fault.magnitude or not payload:
+    chance = float(uniform_hashes(fault.seed, np.array([second], dtype=np.int64))[0])
+    if chance >= fault.magnitude or not payload:
         return payload
     damaged = bytearray(payload)
     for number in range(3 + len(payload) // 12):

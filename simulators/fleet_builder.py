@@ -75,10 +75,10 @@ class FleetBuilder:
         masters = tuple(number for number, house in enumerate(houses) if house.master)
         losses = tuple(float(value) for value in rng.uniform(0.04, 0.09, len(masters)))
         design = dwellings.loss_kw_k * (20.0 - climate.design_c)
-        qps: list[float] = [qp_for(float(kw) * 1.5) for kw in design]
+        qps: list[float] = [qp_for(float(kw) * 2.0) for kw in design]
         codes: list[list[str]] = []
         row = 0
-        for number, house in enumerate(houses):
+        for house in houses:
             codes.append([])
             centre = climate.latitude + rng.normal(0, 0.012), climate.longitude + rng.normal(0, 0.016)
             parent = f"{house.name}-00" if house.master else ""
@@ -90,7 +90,7 @@ class FleetBuilder:
                 row += 1
         for place, number in enumerate(masters):
             house, total = houses[number], float(design[dwellings.house == number].sum())
-            qps.append(qp_for(total * 1.3))
+            qps.append(qp_for(total * 1.5))
             members = dwellings.house == number
             point = Point(
                 f"{house.name}-00", area, house.name, "building", f"{self._areas[area].name} {house.name}", "",
@@ -142,14 +142,15 @@ class FleetBuilder:
         qp = self._plans[place.block][4][place.row]
         yearly = place.design_kw * 1900.0
         first = float(rng.uniform(0.8, 5.0) * yearly) if first_index_kwh is None else first_index_kwh
+        long_ago = self.start - timedelta(days=int(rng.integers(200, 1500)))
         settings = dict(settings or {})
         if kind.protocol in _TOPICS:
             settings.setdefault("topic", _TOPICS[kind.protocol].format(gateway=gateway, serial=serial))
         meter = VirtualMeter(
             id=MeterId(serial, kind.manufacturer, kind.version, kind.medium), model=kind, point=point,
             area=slot.point.area, link=Link(gateway, "1", address or serial, settings), block=place.block,
-            row=place.row, qp_m3h=qp, installed_at=installed_at or self.start - timedelta(days=int(rng.integers(200, 1500))),
-            first_index_kwh=first, seed=int(rng.integers(1 << 31)), removed_at=removed_at, registered=registered, key=key,
+            row=place.row, qp_m3h=qp, installed_at=installed_at or long_ago, first_index_kwh=first,
+            seed=int(rng.integers(1 << 31)), removed_at=removed_at, registered=registered, key=key,
         )  # fmt: skip
         self._meters[serial] = meter
         self._of_point.setdefault(point, []).append(serial)
@@ -194,6 +195,42 @@ class FleetBuilder:
         """Colder for some days."""
         snaps = (*self._areas[area].cold_snaps, (start, end, colder_k))
         self._areas[area] = replace(self._areas[area], cold_snaps=snaps)
+
+    def exchange(self, old: VirtualMeter, at: datetime, *, recorded: bool = True) -> VirtualMeter:
+        """Replace a meter at an instant, with or without telling the registry."""
+        if old.removed_at is not None:
+            raise ValueError(f"{old!r} was removed before")
+        old.removed_at = at
+        new = self.meter(
+            old.point, old.model.name, old.link.gateway, old.link.address if recorded else "", installed_at=at,
+            first_index_kwh=0.0, registered=recorded, settings=dict(old.link.settings),
+        )  # fmt: skip
+        name = "exchange" if recorded else "exchange_without_paperwork"
+        entry, end = KINDS[name], at + timedelta(hours=1) if recorded else self.end
+        for meter in (old, new) if recorded else (old,):
+            self.label(meter.id.serial, old.point, entry.label, at, end, 1.0, entry.verdict, name)
+        return new
+
+    def cross(self, active: VirtualMeter, shut: VirtualMeter) -> None:
+        """Mix up the meters of an active and a shut point: each measures the other's pipe."""
+        active.row, shut.row = shut.row, active.row
+        verdict = KINDS["crossed_wires"].verdict
+        self.label(
+            shut.id.serial, shut.point, "use_while_inactive", self.start, self.end, 1.0, verdict, "crossed_wires"
+        )
+        self.label(active.id.serial, active.point, "zero_use", self.start, self.end, 1.0, verdict, "crossed_wires")
+
+    def meters(self) -> list[VirtualMeter]:
+        """The meters so far."""
+        return list(self._meters.values())
+
+    def areas(self) -> list[Area]:
+        """The areas so far."""
+        return list(self._areas.values())
+
+    def gateways(self) -> list[Gateway]:
+        """The gateways so far."""
+        return list(self._gateways.values())
 
     def points(self) -> list[Point]:
         """The points so far."""

@@ -242,13 +242,14 @@ class VirtualMeter:
         counts = self.counts_at(times_us)
         names = list(counts)
         columns = zip(*(counts[name].tolist() for name in names), strict=True)
-        infos = self._infos(times_us)
+        infos, errors = self.infos_at(times_us).tolist(), self.clock_errors_at(times_us).tolist()
         return [
-            Readout(at, dict(zip(names, column, strict=True)), self.meter_time(at), info, int(micro // HOUR_US) % 256)
-            for at, column, info, micro in zip(times, columns, infos, times_us.tolist(), strict=True)
+            Readout(at, dict(zip(names, column, strict=True)), self._local(at, error), info, micro // HOUR_US % 256)
+            for at, column, info, error, micro in zip(times, columns, infos, errors, times_us.tolist(), strict=True)
         ]
 
-    def _infos(self, times_us: Ints) -> list[int]:
+    def infos_at(self, times_us: Ints) -> Ints:
+        """Info bits at (n,) instants."""
         trace = self.fleet.trace(self.block)
         info = trace.info.get(self.row)
         bits = np.zeros(len(times_us), dtype=np.int64)
@@ -257,21 +258,32 @@ class VirtualMeter:
         for fault in self.faults:
             if fault.name == "low_battery":
                 bits[(times_us >= micros(fault.start)) & (times_us < micros(fault.end))] |= INFO_BATTERY
-        return bits.tolist()
+        return bits
+
+    def clock_errors_at(self, times_us: Ints) -> Ints:
+        """Meter clock minus true time in whole seconds at (n,) instants."""
+        errors = np.full(len(times_us), 40.0 * (uniform_hash(self.seed, 1) - 0.5))
+        for fault in self.faults:
+            if fault.name not in ("clock_drift", "clock_reset"):
+                continue
+            mask = (times_us >= micros(fault.start)) & (times_us < micros(fault.end))
+            since = (times_us - micros(fault.start)) / 1e6
+            if fault.name == "clock_drift":
+                errors[mask] += fault.magnitude * since[mask] / 86400.0
+            else:
+                # It began again at midnight of 2000-01-01, local time, when it fell back.
+                weather, _ = self.fleet.surroundings(self.area)
+                begin = datetime(2000, 1, 1, tzinfo=UTC) - timedelta(hours=weather.climate.utc_offset_h)
+                errors[mask] = (begin - fault.start).total_seconds()
+        return np.rint(errors).astype(np.int64)
 
     def meter_time(self, at: datetime) -> datetime:
         """The meter's own clock, naive, local standard time: a few seconds off, more with a clock fault."""
+        return self._local(at, int(self.clock_errors_at(np.array([micros(at)], dtype=np.int64))[0]))
+
+    def _local(self, at: datetime, error_s: int) -> datetime:
         weather, _ = self.fleet.surroundings(self.area)
-        local = (at + timedelta(hours=weather.climate.utc_offset_h)).replace(tzinfo=None)
-        shift = 40.0 * (uniform_hash(self.seed, 1) - 0.5)
-        for fault in self.faults:
-            if fault.start <= at < fault.end:
-                since = (at - fault.start).total_seconds()
-                if fault.name == "clock_drift":
-                    shift += fault.magnitude * since / 86400.0
-                elif fault.name == "clock_reset":
-                    return datetime(2000, 1, 1) + timedelta(seconds=int(since))  # noqa: DTZ001 - a meter's clock has no zone
-        return local + timedelta(seconds=round(shift))
+        return (at + timedelta(hours=weather.climate.utc_offset_h, seconds=error_s)).replace(tzinfo=None)
 
     def telegram_bytes(self, at: datetime) -> bytes:
         """The raw payload on the wire at an instant; empty where the meter is silent."""

@@ -125,12 +125,4 @@ def _demo_faults(builder: FleetBuilder, origin: datetime) -> None:
 
 def _demo_exchange(builder: FleetBuilder, origin: datetime) -> None:
     """A meter exchanged with its paperwork, six days ago."""
-    point, at = "DL3-203", origin - 6 * DAY + 10 * HOUR
-    old = builder.meter_of(point)
-    old.removed_at = at
-    new = builder.meter(
-        point, old.model.name, old.link.gateway, old.link.address, installed_at=at, first_index_kwh=0.0,
-        settings=old.link.settings,
-    )  # fmt: skip
-    builder.label(old.id.serial, point, "none", at, at + HOUR, 1.0, "exchanged and recorded", "exchange")
-    builder.label(new.id.serial, point, "none", at, at + HOUR, 1.0, "exchanged and recorded", "exchange")
+    builder.exchange(builder.meter_of("DL3-203"), origin - 6 * DAY + 10 * HOUR)

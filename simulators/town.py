@@ -14,6 +14,7 @@ from simulators.randomness import stream
 from simulators.weather import CLIMATES
 
 WANTED_C = 20.5
+TRICKLE_SHARE = (0.015, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class _Stock:
 
 
 _STOCK: dict[str, _Stock] = {
-    "flats": _Stock((48, 135), (30, 48), 0.35, (1.0, 3.5), (21, 24), (5, 8), False, 2.6),
-    "villas": _Stock((95, 190), (38, 55), 0.75, (1.5, 4.0), (21, 24), (5, 7), False, 1.8),
+    "flats": _Stock((48, 135), (30, 48), 0.28, (0.8, 2.4), (21, 24), (5, 8), False, 2.6),
+    "villas": _Stock((95, 190), (38, 55), 0.55, (0.8, 2.6), (21, 24), (5, 7), False, 1.8),
     "shops": _Stock((40, 260), (38, 60), 0.8, (2.0, 5.0), (20, 23), (6, 9), False, 4.0),
     "enterprise": _Stock((900, 5200), (32, 50), 0.9, (2.0, 5.0), (18, 20), (5, 7), True, 4.5),
 }
@@ -78,6 +79,7 @@ def dwellings_of(houses: tuple[House, ...], climate_name: str, seed: int, block:
             "working_week": np.full(count, stock.working_week),
             "band_k": rng.uniform(1.0, 2.2, count),
             "radiator_kw": radiator,
+            "trickle_kw": radiator * rng.uniform(*TRICKLE_SHARE, count),
             "gains_kw": area * stock.gains_w_m2 * rng.uniform(0.5, 1.6, count) / 1000.0,
             "glass_m2": area * 0.11 * rng.uniform(0.2, 1.2, count),
             "hot_water_l_day": rng.uniform(60.0, 220.0, count) if tapped else np.zeros(count),

@@ -1,0 +1,255 @@
+"""A fleet as files in the import formats: points, meters, readings, weather, and the labels that only a grader may see.
+
+Readings are written block by block, so memory stays bounded; computing and writing share the machine's cores. Values
+are what the display shows in the register's unit: a count divided by a power of ten, so the shortest decimal of the
+number is exact.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from protocols.registers import Register
+from protocols.units import Quantity
+from simulators.fleet import Fleet
+from simulators.meter import HOUR_US, VirtualMeter, micros
+from simulators.series import MeterSeries, fleet_series
+
+DAY_US = 24 * HOUR_US
+READING_COLUMNS = ("serial", "manufacturer", "time", "quantity", "value", "unit")
+# How often a quantity is written, in hours; what is not listed is left out.
+CADENCE_H = {
+    Quantity.HEAT_ENERGY: 1,
+    Quantity.VOLUME: 1,
+    Quantity.ELECTRIC_ENERGY: 1,
+    Quantity.SUPPLY_TEMPERATURE: 1,
+    Quantity.RETURN_TEMPERATURE: 1,
+    Quantity.FLOW: 24,
+    Quantity.POWER: 24,
+    Quantity.OPERATING_TIME: 24,
+    Quantity.SUPPLY_TEMPERATURE_VOLUME: 24,
+    Quantity.RETURN_TEMPERATURE_VOLUME: 24,
+}
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("serial", _NAMES),
+        ("manufacturer", _NAMES),
+        ("time", pa.timestamp("us", tz="UTC")),
+        ("quantity", _NAMES),
+        ("value", pa.float64()),
+        ("unit", _NAMES),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: the folder and the number of readings."""
+
+    folder: Path
+    readings: int
+
+
+def write_fleet(
+    fleet: Fleet, folder: Path, *, readings_format: str = "parquet", progress: Callable[[int, int], None] | None = None
+) -> Written:
+    """Write a fleet into a folder.
+
+    Parameters
+    ----------
+    readings_format : {"parquet", "csv"}
+    progress : callable, optional
+        Called with (blocks done, blocks).
+
+    Raises
+    ------
+    ValueError
+        Another format.
+    """
+    if readings_format not in ("parquet", "csv"):
+        raise ValueError(f"readings can be written as parquet or csv, not {readings_format!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_points(fleet, folder / "points.csv")
+    _write_labels(fleet, folder / "labels.csv")
+    _write_weather(fleet, folder / "weather.csv")
+    readings = _write_readings(fleet, folder / f"readings.{readings_format}", progress)
+    return Written(folder, readings)
+
+
+def _rows(path: Path, header: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write_points(fleet: Fleet, path: Path) -> None:
+    header = ("point", "area", "address", "kind", "state", "heated_area_m2", "design_load_kw")
+    rows = (
+        (p.code, p.area, p.address, p.kind, p.state, f"{p.heated_area_m2:.1f}", f"{p.design_load_kw:.2f}")
+        for p in fleet.points
+    )
+    _rows(path, header, rows)
+
+
+def _write_labels(fleet: Fleet, path: Path) -> None:
+    header = ("meter", "point", "kind", "from", "to", "magnitude", "verdict", "fault")
+    rows = (
+        (x.serial, x.point, x.kind, _iso(x.start), _iso(x.end), f"{x.magnitude:g}", x.verdict, x.fault)
+        for x in sorted(fleet.labels, key=lambda label: (label.start, label.serial, label.kind))
+    )
+    _rows(path, header, rows)
+
+
+def _write_weather(fleet: Fleet, path: Path) -> None:
+    hour = timedelta(hours=1)
+    rows = (
+        (area, _iso(fleet.start + hour * number), f"{value:.1f}")
+        for area, weather in fleet.weather.items()
+        for number, value in enumerate(weather.temperature_c.tolist())
+    )
+    _rows(path, ("area", "time", "temperature_c"), rows)
+
+
+METER_COLUMNS = (
+    "serial", "manufacturer", "medium", "model", "point", "installed_at", "initial_index", "energy_unit",
+    "energy_digits", "energy_scale", "qp_m3h",
+)  # fmt: skip
+
+
+def meter_row(meter: VirtualMeter) -> tuple[object, ...]:
+    """The meter's row of `meters.csv`; the initial index is what the display showed when it was installed."""
+    index = meter.index
+    at = np.array([micros(meter.installed_at)], dtype=np.int64)
+    shown = index.value_of(int(meter.counts_at(at, faulty=False)[index.name][0] % (index.capacity or 10**18)))
+    return (
+        meter.id.serial, meter.id.manufacturer, meter.id.medium, meter.model.name, meter.point,
+        _iso(meter.installed_at), f"{shown:f}", index.unit, index.digits, index.scale, f"{meter.qp_m3h:g}",
+    )  # fmt: skip
+
+
+def _write_readings(fleet: Fleet, path: Path, progress: Callable[[int, int], None] | None) -> int:
+    written, blocks = 0, len(fleet.blocks)
+    rows: list[tuple[object, ...]] = []
+    sink = pq.ParquetWriter(path, SCHEMA, **_PARQUET) if path.suffix == ".parquet" else pa.csv.CSVWriter(path, _CSV)
+    with sink, ThreadPoolExecutor(1, "write") as writer:
+        pending = None
+        for number, block in enumerate(fleet_series(fleet), start=1):
+            table = _table(block)
+            rows.extend(meter_row(item.meter) for item in block if item.meter.registered)
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(sink.write_table, table if path.suffix == ".parquet" else _as_text(table))
+            written += table.num_rows
+            if progress is not None:
+                progress(number, blocks)
+        if pending is not None:
+            pending.result()
+    _rows(path.parent / "meters.csv", METER_COLUMNS, iter(rows))
+    return written
+
+
+_PARQUET = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["serial", "manufacturer", "quantity", "unit"],
+    "column_encoding": {"time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["serial", "time"],
+}
+_CSV = pa.schema([(name, pa.string() if name != "value" else pa.float64()) for name in READING_COLUMNS])
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    times = pa.compute.strftime(table["time"], format="%Y-%m-%dT%H:%M:%SZ")
+    columns = [times if name == "time" else table[name].cast(_CSV.field(name).type) for name in READING_COLUMNS]
+    return pa.Table.from_arrays(columns, schema=_CSV)
+
+
+def _table(block: list[MeterSeries]) -> pa.Table:
+    """Readings of a block: meter by meter, register by register, in time order."""
+    times, values, meters, quantities = [], [], [], []
+    units: dict[tuple[str, str], int] = {}
+    for number, item in enumerate(block):
+        for name, unit, at, value in _columns(item):
+            code = units.setdefault((name, unit), len(units))
+            times.append(at)
+            values.append(value)
+            meters.append(np.full(len(at), number, dtype=np.int32))
+            quantities.append(np.full(len(at), code, dtype=np.int32))
+    who = pa.array(np.concatenate(meters))
+    what = pa.array(np.concatenate(quantities))
+    serials = pa.array([item.meter.id.serial for item in block])
+    makers = pa.array([item.meter.id.manufacturer for item in block])
+    return pa.Table.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(who, serials),
+            pa.DictionaryArray.from_arrays(who, makers),
+            pa.array(np.concatenate(times), type=pa.timestamp("us", tz="UTC")),
+            pa.DictionaryArray.from_arrays(what, pa.array([name for name, _ in units])),
+            pa.array(np.concatenate(values)),
+            pa.DictionaryArray.from_arrays(what, pa.array([unit for _, unit in units])),
+        ],
+        schema=SCHEMA,
+    )
+
+
+Column = tuple[str, str, NDArray[np.int64], NDArray[np.float64]]
+
+
+def _columns(item: MeterSeries) -> Iterator[Column]:
+    again = item.repeated
+    for register in item.meter.registers:
+        cadence = CADENCE_H.get(register.quantity)
+        if cadence is None:
+            continue
+        at, counts = item.times_us, item.counts[register.name]
+        if cadence > 1:
+            due = at % (cadence * HOUR_US) == 0
+            at, counts = at[due], counts[due]
+        elif len(again):
+            at, counts = np.concatenate([at, at[again]]), np.concatenate([counts, counts[again]])
+        yield str(register.quantity), register.unit, at, _shown(counts, register)
+    yield from _status_columns(item)
+    yield from _read_by_eye(item.meter)
+
+
+def _shown(counts: NDArray[np.int64], register: Register) -> NDArray[np.float64]:
+    if register.scale >= 0:
+        return np.asarray(counts * float(10**register.scale))
+    return np.asarray(counts / float(10**-register.scale))
+
+
+def _status_columns(item: MeterSeries) -> Iterator[Column]:
+    """Info code where it is set, and the meter's clock once a day (seconds since 1970, as it reckons)."""
+    told = np.flatnonzero(item.info)
+    if len(told):
+        yield str(Quantity.INFO_CODE), "", item.times_us[told], item.info[told].astype(np.float64)
+    if item.meter.model.clocked:
+        due = np.flatnonzero(item.times_us % DAY_US == 0)
+        at = item.times_us[due]
+        yield str(Quantity.METER_TIME), "s", at, at / 1e6 + item.clock_error_s[due]
+
+
+def _read_by_eye(meter: VirtualMeter) -> Iterator[Column]:
+    """Weekly readings at round figures while a meter is read by hand."""
+    for fault in meter.faults:
+        if fault.name == "hand_estimates":
+            step = 7 * DAY_US
+            at = np.arange(micros(fault.start) + step // 2, micros(fault.end), step, dtype=np.int64)
+            shown = _shown(meter.counts_at(at)[meter.index.name], meter.index)
+            rounding = fault.magnitude / float(meter.index.count_size("kWh") / meter.index.count_size(meter.index.unit))
+            yield str(meter.index.quantity), meter.index.unit, at, np.floor(shown / rounding) * rounding
