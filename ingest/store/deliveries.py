@@ -3,6 +3,7 @@
 Rules: payloads are bytes, never text; a delivery is written once and never changed.
 """
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from ingest.model import Delivery
 from ingest.store.packing import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US, microseconds
 
 _FIXED = struct.Struct(">hiqiq")
-_INT4 = struct.Struct(">ii")
+_INT4 = struct.Struct(">ii").pack
+_SIZE = struct.Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
 _JSON = msgspec.json.Encoder()
 _COLUMNS = "delivery_id, arrived_at, meter_id, gateway_id, protocol, channel, payload, details"
+_OF_METER = "d.delivery_id, d.arrived_at, d.meter_id, d.gateway_id, d.protocol, d.channel, d.payload, d.details"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +62,47 @@ class StoredDelivery:
 
 def details_of(delivery: Delivery) -> dict[str, Any]:
     """What must be kept beside the bytes so that a replay gets the same delivery again."""
-    details = dict(delivery.details)
+    details = dict(delivery.details) if delivery.details else {}
     if delivery.read_at != delivery.arrived_at:
         details["read_at"] = delivery.read_at.isoformat()
     if delivery.meter_id is not None:
         details["asked_meter_id"] = delivery.meter_id
-    for name in ("profile", "port", "topic"):
-        value = getattr(delivery, name)
-        if value is not None:
-            details[name] = value
+    if delivery.profile is not None:
+        details["profile"] = delivery.profile
+    if delivery.port is not None:
+        details["port"] = delivery.port
+    if delivery.topic is not None:
+        details["topic"] = delivery.topic
     if delivery.idempotency:
         details["idempotency"] = delivery.idempotency
     return details
 
 
 def _bytes_field(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
+    return _SIZE(len(value)) + value
 
 
-def _int_field(value: int | None) -> bytes:
-    return _NULL if value is None else _INT4.pack(4, value)
+@functools.lru_cache(1024)
+def _text_field(value: str) -> bytes:
+    return _bytes_field(value.encode())
 
 
 def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
     """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
     parts = [COPY_HEADER]
-    for delivery_id, meter_id, delivery in rows:
+    head, size, text = _FIXED.pack, _SIZE, _text_field
+    for number, meter_id, delivery in rows:
         details = details_of(delivery)
+        payload = delivery.payload
+        gateway_id = delivery.gateway_id
         parts += (
-            _FIXED.pack(8, 8, delivery_id, 8, microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US),
-            _int_field(meter_id),
-            _int_field(delivery.gateway_id),
-            _bytes_field(delivery.protocol.encode()),
-            _bytes_field(delivery.channel.encode()),
-            _bytes_field(delivery.payload),
+            head(8, 8, number, 8, microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US),
+            _NULL if meter_id is None else _INT4(4, meter_id),
+            _NULL if gateway_id is None else _INT4(4, gateway_id),
+            text(delivery.protocol),
+            text(delivery.channel),
+            size(len(payload)),
+            payload,
             # jsonb in binary form: version 1, then the text.
             _bytes_field(b"\x01" + _JSON.encode(details)) if details else _NULL,
         )
@@ -144,11 +154,11 @@ async def get_many(connection: AsyncConnection[Any], delivery_ids: Sequence[int]
 async def of_meter(
     connection: AsyncConnection[Any], meter_id: int, *, before: tuple[datetime, int] | None = None, limit: int = 100
 ) -> list[StoredDelivery]:
-    """A meter's deliveries, latest first; `before` is (arrived_at, delivery_id) of the last one seen."""
+    """Deliveries that a meter was heard in, latest first; `before` is (read_at, delivery_id) of the last one seen."""
     cursor = await connection.execute(
-        f"SELECT {_COLUMNS} FROM delivery WHERE meter_id = %(meter)s"
-        " AND (%(at)s::timestamptz IS NULL OR (arrived_at, delivery_id) < (%(at)s, %(id)s))"
-        " ORDER BY arrived_at DESC, delivery_id DESC LIMIT %(limit)s",
+        f"SELECT {_OF_METER} FROM meter_status s JOIN delivery d USING (delivery_id) WHERE s.meter_id = %(meter)s"
+        " AND (%(at)s::timestamptz IS NULL OR (s.ts, s.delivery_id) < (%(at)s, %(id)s))"
+        " ORDER BY s.ts DESC, s.delivery_id DESC LIMIT %(limit)s",
         {"meter": meter_id, "at": before[0] if before else None, "id": before[1] if before else 0, "limit": limit},
     )
     return [_stored(row) for row in await cursor.fetchall()]

@@ -1,62 +1,95 @@
 """Delivery keys: one digest a delivery decides whether its bytes have been here before.
 
-Rules: claiming is atomic among concurrent writers; digests go in sorted, so that two writers never wait for each other in
-a circle. A sender's own message key stands in for the instant: without one, equal bytes read at another instant are a new
-reading (a meter without a clock repeats itself), with one they are the same message come twice.
+Rules: a sender's own message key stands in for the instant: without one, equal bytes read at another instant are a new
+reading (a meter without a clock repeats itself), with one they are the same message come twice. Claiming is atomic among
+concurrent writers; digests go in sorted, so that two writers never wait for each other in a circle.
 """
 
-import hashlib
 import struct
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
+import numpy as np
+import psycopg
 from psycopg import AsyncConnection
 
 from ingest.model import Delivery
-from ingest.store.packing import DigestArray, TimestampArray, microseconds
+from ingest.store.packing import COPY_HEADER, COPY_TRAILER, DigestArray, microseconds
+from ingest.store.habit import Habit
+
+_INSTANT = struct.Struct(">q").pack
+_NEW_NUMBERS = "SELECT array_agg(nextval('delivery_number')) FROM generate_series(1, %s)"
+_INSERT = (
+    "INSERT INTO delivery_key (digest, delivery_id, arrived_at)"
+    " SELECT digest, nextval('delivery_number'), now() FROM unnest(%b::bytea[]) AS item (digest)"
+    " ON CONFLICT DO NOTHING RETURNING digest, delivery_id"
+)
+_KNOWN = "SELECT digest, delivery_id FROM delivery_key WHERE digest = ANY(%b::bytea[])"
 
 
 def digest_of(delivery: Delivery) -> bytes:
     """16 bytes: blake2b over channel, protocol, payload and the sender's key or else the instant."""
-    hint = delivery.idempotency.encode() if delivery.idempotency else struct.pack(">q", microseconds(delivery.read_at))
-    head = f"{delivery.channel}\0{delivery.protocol}\0{len(delivery.payload)}\0".encode()
-    return hashlib.blake2b(b"".join((head, delivery.payload, hint)), digest_size=16).digest()
+    hint = delivery.idempotency.encode() if delivery.idempotency else _INSTANT(microseconds(delivery.read_at))
+    payload = delivery.payload
+    head = f"{delivery.channel}\0{delivery.protocol}\0{len(payload)}\0".encode()
+    return blake2b(head + payload + hint, digest_size=16).digest()
 
 
 async def claim(
-    connection: AsyncConnection[Any], digests: Sequence[bytes], arrived_us: Sequence[int]
-) -> tuple[list[int], list[bool]]:
+    connection: AsyncConnection[Any], digests: Sequence[bytes], habit: Habit, *, copy: bool = True
+) -> tuple[dict[bytes, int], dict[bytes, int]]:
     """Number the deliveries that are new.
 
     Parameters
     ----------
     digests : (n,) of 16 bytes, each once
-    arrived_us : (n,) epoch microseconds
+    habit : Habit
+        Whether known digests are expected: then they are asked for first, else all are copied in and a refusal is dealt with.
 
     Returns
     -------
-    (n,) delivery ids, the first one's where a digest was known, and (n,) whether it was new.
+    digest -> delivery id, of the new ones and of those known before.
     """
-    order = sorted(range(len(digests)), key=digests.__getitem__)
-    cursor = await connection.execute(
-        "INSERT INTO delivery_key (digest, delivery_id, arrived_at)"
-        " SELECT digest, nextval('delivery_number'), arrived_at"
-        " FROM unnest(%b::bytea[], %b::timestamptz[]) AS item (digest, arrived_at)"
-        " ON CONFLICT DO NOTHING RETURNING digest, delivery_id",
-        (DigestArray([digests[i] for i in order]), TimestampArray([arrived_us[i] for i in order])),
-        binary=True,
-    )
-    fresh = dict(await cursor.fetchall())
+    ordered = sorted(digests)
     known: dict[bytes, int] = {}
-    if len(fresh) < len(digests):
-        missing = [digest for digest in digests if digest not in fresh]
-        cursor = await connection.execute(
-            "SELECT digest, delivery_id FROM delivery_key WHERE digest = ANY(%b::bytea[])",
-            (DigestArray(missing),),
-            binary=True,
-        )
-        known = dict(await cursor.fetchall())
-    return [fresh[d] if d in fresh else known[d] for d in digests], [d in fresh for d in digests]
+    if habit.expects_known:
+        known = await _known(connection, ordered)
+        habit.saw(len(known))
+        ordered = [digest for digest in ordered if digest not in known] if known else ordered
+    if not ordered:
+        return {}, known
+    if copy:
+        try:
+            async with connection.transaction():
+                return await _copied(connection, ordered), known
+        except psycopg.errors.UniqueViolation:
+            habit.saw(1)
+    cursor = await connection.execute(_INSERT, (DigestArray(ordered),), binary=True)
+    fresh: dict[bytes, int] = dict(await cursor.fetchall())
+    if len(fresh) < len(ordered):
+        known |= await _known(connection, [digest for digest in ordered if digest not in fresh])
+    return fresh, known
+
+
+async def _copied(connection: AsyncConnection[Any], ordered: Sequence[bytes]) -> dict[bytes, int]:
+    cursor = await connection.execute(_NEW_NUMBERS, (len(ordered),), binary=True)
+    row = await cursor.fetchone()
+    numbers: list[int] = row[0] if row else []
+    rows = np.empty(
+        len(ordered), dtype=[("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4"), ("digest", "V16")]
+    )
+    rows["fields"], rows["id_size"], rows["size"] = 2, 8, 16
+    rows["id"] = numbers
+    rows["digest"] = np.frombuffer(b"".join(ordered), dtype="V16")
+    async with cursor.copy("COPY delivery_key (delivery_id, digest) FROM STDIN (FORMAT BINARY)") as stream:
+        await stream.write(b"".join((COPY_HEADER, rows.tobytes(), COPY_TRAILER)))
+    return dict(zip(ordered, numbers, strict=True))
+
+
+async def _known(connection: AsyncConnection[Any], digests: Sequence[bytes]) -> dict[bytes, int]:
+    cursor = await connection.execute(_KNOWN, (DigestArray(digests),), binary=True)
+    return dict(await cursor.fetchall())
 
 
 async def forget_older_than(connection: AsyncConnection[Any], days: int) -> int:

@@ -1,26 +1,55 @@
 """Which meters have readings that assessment has not seen yet, and since when.
 
-Rules: writers take the rows in the order of meters, so they never wait in a circle; every touch renews `touched_at`, so
-that an assessment that ends removes only touches it has seen.
+Rules: a journal. Writers only add rows, so nobody waits; who assesses takes rows out in the transaction of its results, and
+a rollback puts them back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
 
-from ingest.store.packing import Int4Array, TimestampArray
+from ingest.store.packing import Int4Array, TimestampArray, copy_rows
+
+_INSERT = (
+    "INSERT INTO touched (meter_id, from_ts, touched_at) SELECT meter_id, from_ts, clock_timestamp()"
+    " FROM unnest(%b::int[], %b::timestamptz[]) AS item (meter_id, from_ts)"
+)
+_TAKE = (
+    "WITH taken AS (DELETE FROM touched WHERE %(meters)s::int[] IS NULL OR meter_id = ANY(%(meters)s::int[])"
+    " RETURNING meter_id, from_ts) SELECT meter_id, min(from_ts) FROM taken GROUP BY meter_id ORDER BY meter_id"
+)
 
 
-async def touch(connection: AsyncConnection[Any], earliest_us: Mapping[int, int]) -> None:
+def _parameters(earliest_us: Mapping[int, int]) -> tuple[Int4Array, TimestampArray]:
+    return Int4Array(list(earliest_us)), TimestampArray(list(earliest_us.values()))
+
+
+async def touch(connection: AsyncConnection[Any], earliest_us: Mapping[int, int], *, copy: bool = False) -> None:
     """Mark meters as changed. `earliest_us`: meter id -> epoch microseconds of its earliest changed reading."""
     if not earliest_us:
         return
-    meters = sorted(earliest_us)
-    await connection.execute(
-        "INSERT INTO touched AS t (meter_id, from_ts, touched_at)"
-        " SELECT meter_id, from_ts, clock_timestamp() FROM unnest(%b::int[], %b::timestamptz[]) AS item (meter_id, from_ts)"
-        " ON CONFLICT (meter_id) DO UPDATE"
-        " SET from_ts = least(t.from_ts, excluded.from_ts), touched_at = excluded.touched_at",
-        (Int4Array(meters), TimestampArray([earliest_us[meter] for meter in meters])),
-    )
+    if not copy:
+        await connection.execute(_INSERT, _parameters(earliest_us))
+        return
+    columns = (list(earliest_us.values()), list(earliest_us))
+    async with connection.cursor().copy("COPY touched (from_ts, meter_id) FROM STDIN (FORMAT BINARY)") as stream:
+        await stream.write(copy_rows(("timestamptz", "int4"), columns, len(earliest_us)))
+
+
+def touch_sync(connection: Connection[Any], earliest_us: Mapping[int, int]) -> None:
+    """`touch` for bulk work outside the event loop."""
+    if earliest_us:
+        connection.execute(_INSERT, _parameters(earliest_us))
+
+
+def take(connection: Connection[Any], meter_ids: Sequence[int] | None = None) -> dict[int, datetime]:
+    """Take the marks of meters, or of all: meter id -> earliest change. They come back if the transaction rolls back."""
+    rows = connection.execute(_TAKE, {"meters": None if meter_ids is None else list(meter_ids)}).fetchall()
+    return dict(rows)
+
+
+def waiting(connection: Connection[Any]) -> dict[int, datetime]:
+    """The marks as they stand, nothing taken."""
+    return dict(connection.execute("SELECT meter_id, min(from_ts) FROM touched GROUP BY meter_id").fetchall())

@@ -13,13 +13,24 @@ from psycopg import AsyncConnection
 
 from ingest.model import Delivery, MeterStatus, Outcome, Rejected, Resolved
 from ingest.store import deliveries, discovered, keys, quarantine, reading_writes, statuses, touched
+from ingest.store.habit import WriterHabits, new_habits
+from ingest.store.keys import digest_of
 from ingest.store.packing import microseconds
-from ingest.store.reading_writes import Int64, ReadingColumns
+from ingest.store.reading_writes import Int64, Mask, ReadingColumns
 
 Item = tuple[Delivery, Resolved | Rejected]
+# What this process met lately; a guess about speed only (see `habit`).
+_HABITS = new_habits()
+_NEVER_US = 2**63 - 1
 
 
-async def write_batch(connection: AsyncConnection[Any], items: Sequence[Item], *, copy: bool = True) -> list[Outcome]:
+async def write_batch(
+    connection: AsyncConnection[Any],
+    items: Sequence[Item],
+    *,
+    copy: bool = True,
+    habits: WriterHabits = _HABITS,
+) -> list[Outcome]:
     """Store deliveries and what was made of them, inside the caller's transaction.
 
     Parameters
@@ -27,6 +38,8 @@ async def write_batch(connection: AsyncConnection[Any], items: Sequence[Item], *
     items : sequence of (delivery, resolved readings or the reason why there are none)
     copy : bool
         False goes by INSERT only, for servers without COPY.
+    habits : WriterHabits
+        What was met lately.
 
     Returns
     -------
@@ -39,40 +52,58 @@ async def write_batch(connection: AsyncConnection[Any], items: Sequence[Item], *
     """
     if not items:
         return []
-    digests = [keys.digest_of(delivery) for delivery, _ in items]
-    first = {digest: position for position, digest in reversed(list(enumerate(digests)))}
-    positions = sorted(first.values())
-    numbers, fresh = await keys.claim(
-        connection, [digests[i] for i in positions], [microseconds(items[i][0].arrived_at) for i in positions]
-    )
-    number_of = {digests[position]: number for position, number in zip(positions, numbers, strict=True)}
-    new = [position for position, is_new in zip(positions, fresh, strict=True) if is_new]
-    stored = [(number_of[digests[i]], *items[i]) for i in new]
-    await deliveries.insert(
-        connection, [(number, _only_meter(made), delivery) for number, delivery, made in stored], copy=copy
-    )
-    made = dict(zip(new, await _write_made(connection, stored, copy=copy), strict=True))
-    return [
-        made[position] if position in made else Outcome("duplicate", number_of[digest])
-        for position, digest in enumerate(digests)
-    ]
+    digests = [digest_of(delivery) for delivery, _ in items]
+    fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
+    positions: list[int] = []
+    stored: list[tuple[int, Delivery, Resolved | Rejected]] = []
+    if fresh:
+        left = dict(fresh)
+        for position, (digest, item) in enumerate(zip(digests, items, strict=True)):
+            number = left.pop(digest, None)
+            if number is not None:
+                positions.append(position)
+                stored.append((number, *item))
+        await deliveries.insert(
+            connection, [(number, _only_meter(made), delivery) for number, delivery, made in stored], copy=copy
+        )
+    outcomes = await _write_made(connection, stored, habits, copy=copy)
+    if len(positions) == len(items):
+        return outcomes
+    numbers = known | fresh
+    result = [Outcome("duplicate", numbers[digest]) for digest in digests]
+    for position, outcome in zip(positions, outcomes, strict=True):
+        result[position] = outcome
+    return result
 
 
 async def write_replayed(
-    connection: AsyncConnection[Any], items: Sequence[tuple[int, Delivery, Resolved | Rejected]], *, copy: bool = True
+    connection: AsyncConnection[Any],
+    items: Sequence[tuple[int, Delivery, Resolved | Rejected]],
+    *,
+    copy: bool = True,
+    habits: WriterHabits = _HABITS,
 ) -> list[Outcome]:
     """Store what a second decoding made of deliveries that are kept already: (delivery id, delivery, made of it)."""
-    return await _write_made(connection, items, copy=copy)
+    return await _write_made(connection, items, habits, copy=copy)
 
 
 async def _write_made(
-    connection: AsyncConnection[Any], stored: Sequence[tuple[int, Delivery, Resolved | Rejected]], *, copy: bool
+    connection: AsyncConnection[Any],
+    stored: Sequence[tuple[int, Delivery, Resolved | Rejected]],
+    habits: WriterHabits,
+    *,
+    copy: bool,
 ) -> list[Outcome]:
-    resolved = [(number, made) for number, _, made in stored if isinstance(made, Resolved)]
-    written = await reading_writes.insert(connection, _columns(resolved), copy=copy) if resolved else None
-    if written is not None:
-        await _write_status(connection, resolved)
-        await touched.touch(connection, _earliest(resolved, written))
+    if not stored:
+        return []
+    resolved = [(number, delivery, made) for number, delivery, made in stored if isinstance(made, Resolved)]
+    counts: dict[int, int] = {}
+    if resolved:
+        columns, history = _columns(resolved)
+        written = await reading_writes.insert(connection, columns, habits.readings, history=history, copy=copy)
+        counts, earliest_us = _news(resolved, written)
+        await statuses.insert(connection, _statuses(resolved), copy=copy)
+        await touched.touch(connection, earliest_us, copy=copy)
     refused = [
         (number, delivery, reason) for number, delivery, made in stored if (reason := _refusal(made)) is not None
     ]
@@ -80,17 +111,16 @@ async def _write_made(
     await discovered.upsert(
         connection, [(delivery, reason) for _, delivery, reason in refused if reason.code == "meter.unknown"]
     )
-    counts = _counts(written)
-    return [_outcome(number, made, counts.get(number, 0), entries.get(number)) for number, _, made in stored]
+    return [_outcome(number, made, counts.get(number, 0), entries) for number, _, made in stored]
 
 
-def _outcome(number: int, made: Resolved | Rejected, readings: int, quarantine_id: int | None) -> Outcome:
+def _outcome(number: int, made: Resolved | Rejected, readings: int, entries: dict[int, int]) -> Outcome:
     if isinstance(made, Rejected):
-        return Outcome("quarantined", number, 0, (), made.code, made.message, quarantine_id)
+        return Outcome("quarantined", number, 0, (), made.code, made.message, entries.get(number))
     reason = made.rejected
     if reason is None:
         return Outcome("stored", number, readings, made.meter_ids)
-    return Outcome("stored", number, readings, made.meter_ids, reason.code, reason.message, quarantine_id)
+    return Outcome("stored", number, readings, made.meter_ids, reason.code, reason.message, entries.get(number))
 
 
 def _only_meter(made: Resolved | Rejected) -> int | None:
@@ -101,48 +131,54 @@ def _refusal(made: Resolved | Rejected) -> Rejected | None:
     return made if isinstance(made, Rejected) else made.rejected
 
 
-def _columns(resolved: Sequence[tuple[int, Resolved]]) -> ReadingColumns:
-    lengths = [len(made.register_ids) for _, made in resolved]
-    total = sum(lengths)
+def _columns(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> tuple[ReadingColumns, Mask]:
+    """The readings of all deliveries, and which of them are of another instant than their delivery's."""
+    made_of = [made for _, _, made in resolved]
+    lengths = np.array([len(made.register_ids) for made in made_of])
+    total = int(lengths.sum())
 
     def flat(parts: Iterable[tuple[int, ...]]) -> Int64:
         return np.fromiter(chain.from_iterable(parts), dtype=np.int64, count=total)
 
-    return ReadingColumns(
-        ts_us=flat(made.ts_us for _, made in resolved),
-        value=flat(made.values for _, made in resolved),
-        delivery_id=np.repeat(np.array([number for number, _ in resolved], dtype=np.int64), lengths),
-        register_id=flat(made.register_ids for _, made in resolved),
-        flags=flat(made.flags for _, made in resolved),
+    columns = ReadingColumns(
+        ts_us=flat([made.ts_us for made in made_of]),
+        value=flat([made.values for made in made_of]),
+        delivery_id=np.repeat(np.array([number for number, _, _ in resolved], dtype=np.int64), lengths),
+        register_id=flat([made.register_ids for made in made_of]),
+        flags=flat([made.flags for made in made_of]),
     )
+    read_us = np.array([microseconds(delivery.read_at) for _, delivery, _ in resolved], dtype=np.int64)
+    return columns, columns.ts_us != np.repeat(read_us, lengths)
 
 
-def _counts(written: ReadingColumns | None) -> dict[int, int]:
-    if written is None:
-        return {}
-    numbers, counts = np.unique(written.delivery_id, return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-
-
-def _earliest(resolved: Sequence[tuple[int, Resolved]], written: ReadingColumns) -> dict[int, int]:
-    """Earliest new reading of each meter; of a delivery of several meters, for all of them."""
-    # `written` is in the order of time, so the first row of a delivery is its earliest.
-    numbers, rows = np.unique(written.delivery_id, return_index=True)
-    earliest_of = dict(zip(numbers.tolist(), written.ts_us[rows].tolist(), strict=True))
-    result: dict[int, int] = {}
-    for number, made in resolved:
-        earliest = earliest_of.get(number)
-        if earliest is None:
+def _news(
+    resolved: Sequence[tuple[int, Delivery, Resolved]], written: ReadingColumns
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Readings written of each delivery, and the earliest one of each meter (of a delivery of several, for all of them)."""
+    order = np.argsort(written.delivery_id, kind="stable")
+    numbers, first, count = np.unique(written.delivery_id[order], return_index=True, return_counts=True)
+    counts = dict(zip(numbers.tolist(), count.tolist(), strict=True))
+    if not counts:
+        return counts, {}
+    earliest = dict(zip(numbers.tolist(), np.minimum.reduceat(written.ts_us[order], first).tolist(), strict=True))
+    earliest_us: dict[int, int] = {}
+    for number, _, made in resolved:
+        ts_us = earliest.get(number)
+        if ts_us is None:
             continue
         for meter_id in made.meter_ids:
-            result[meter_id] = min(earliest, result.get(meter_id, earliest))
-    return result
+            if ts_us < earliest_us.get(meter_id, _NEVER_US):
+                earliest_us[meter_id] = ts_us
+    return counts, earliest_us
 
 
-async def _write_status(connection: AsyncConnection[Any], resolved: Sequence[tuple[int, Resolved]]) -> None:
-    rows: dict[tuple[int, int], tuple[int, MeterStatus]] = {}
-    for number, made in resolved:
-        for status in made.statuses:
-            rows.setdefault((status.ts_us, status.meter_id), (number, status))
-    if rows:
-        await statuses.insert(connection, [rows[key] for key in sorted(rows)])
+def _statuses(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> list[tuple[int, MeterStatus]]:
+    """One a meter and delivery, said or not: it was heard."""
+    rows: list[tuple[int, MeterStatus]] = []
+    for number, delivery, made in resolved:
+        rows += [(number, status) for status in made.statuses]
+        if len(made.statuses) < len(made.meter_ids):
+            said = {status.meter_id for status in made.statuses}
+            heard_us = microseconds(delivery.read_at)
+            rows += [(number, MeterStatus(meter, heard_us)) for meter in made.meter_ids if meter not in said]
+    return rows

@@ -9,22 +9,21 @@ CREATE TABLE delivery (
     protocol     text NOT NULL,
     channel      text NOT NULL DEFAULT '',
     payload      bytea NOT NULL,
-    details      jsonb,
-    PRIMARY KEY (arrived_at, delivery_id)
+    details      jsonb
 );
 CREATE SEQUENCE delivery_number AS int8 CACHE 1;
-CREATE INDEX delivery_id_lookup ON delivery (delivery_id);
 
 -- One key a delivery decides duplicates (blake2b-128 over source, protocol, payload and the idempotency hint).
 CREATE TABLE delivery_key (
-    digest       bytea PRIMARY KEY,
     delivery_id  int8 NOT NULL,
-    arrived_at   timestamptz NOT NULL
+    arrived_at   timestamptz NOT NULL DEFAULT now(),
+    digest       bytea PRIMARY KEY
 );
 CREATE INDEX delivery_key_age ON delivery_key USING brin (arrived_at);
 
 -- value: exact count of the register's last displayed digit. version: 0 first, +1 for a differing value at the same instant.
--- flags: compute.quality bits. 8-byte columns first: 24 % smaller rows.
+-- flags: compute.quality bits. 8-byte columns first: 24 % smaller rows. The key starts with the register: a meter's page and
+-- an incremental assessment read few pages, for a tenth of the write speed.
 CREATE TABLE reading (
     ts           timestamptz NOT NULL,
     value        int8 NOT NULL,
@@ -32,25 +31,26 @@ CREATE TABLE reading (
     register_id  int NOT NULL,
     version      smallint NOT NULL DEFAULT 0,
     flags        smallint NOT NULL DEFAULT 0,
-    PRIMARY KEY (ts, register_id, version)
+    PRIMARY KEY (register_id, ts, version)
 );
 
--- Meter-side status of a delivery that was decoded: info-code bits and meter clock, for V2, V16 and H7.
+-- One row a meter and delivery: that it was heard, and what it said about itself (info-code bits and clock, for V2, V16, H7).
 CREATE TABLE meter_status (
     ts           timestamptz NOT NULL,
     delivery_id  int8 NOT NULL,
     meter_id     int NOT NULL,
     info_code    int8,
     meter_time   timestamptz,
-    flags        text[] NOT NULL DEFAULT '{}',
-    PRIMARY KEY (ts, meter_id)
+    flags        text[] NOT NULL DEFAULT '{}'
 );
 
--- Points whose readings changed since the last assessment: earliest changed instant.
+-- Journal of meters whose readings changed since the last assessment, with the earliest changed instant. Append-only for
+-- writers, so that an assessment that takes rows (DELETE ... RETURNING, in the transaction of its results) never makes
+-- ingest wait, and takes nothing that it has not seen.
 CREATE TABLE touched (
-    meter_id    int PRIMARY KEY REFERENCES meter,
     from_ts     timestamptz NOT NULL,
-    touched_at  timestamptz NOT NULL DEFAULT now()
+    touched_at  timestamptz NOT NULL DEFAULT now(),
+    meter_id    int NOT NULL
 );
 
 CREATE TABLE quarantine (
