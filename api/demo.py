@@ -17,10 +17,12 @@ from typing import Any, Self
 
 import httpx
 
+from api import demo_steps
 from api.processes import Family
 from ingest.clock import CatchUpClock, wall_now
 from ingest.config import Settings
 from ingest.errors import UnavailableError
+from simulators.fleet import Fleet
 
 HISTORY = timedelta(days=14)
 # The demo begins two days ago and an hour takes a minute, until it has caught up with the wall.
@@ -121,19 +123,22 @@ class Demo:
         self.family.start("meters", ["simulate", "demo", "--live", "--addresses", str(addresses)])
         if not self.state.registered:
             say(f"registering a fleet of {self.state.meters} virtual meters")
-            asyncio.run(self._register())
+            asyncio.run(demo_steps.register(self.settings, self.database_url, self._fleet()))
             self._remember(registered=True)
-        asyncio.run(self._let_people_in())
+        known = json.loads(self._logins.read_text()) if self._logins.exists() else {}
+        people = demo_steps.let_people_in(self.database_url, PEOPLE, KEY_ROLES, known)
+        self._people, self._keys = asyncio.run(people)
         self._wait_for(addresses.exists, 60.0, "the virtual meters did not start")
-        asyncio.run(self._set_addresses(json.loads(addresses.read_text())))
+        asyncio.run(demo_steps.tell_addresses(self.database_url, json.loads(addresses.read_text())))
         say("virtual meters listen on loopback")
         self.family.start("ingest", ["ingest"])
         self.family.start("assess", ["assess", "--watch"])
         if not self.state.history_done:
-            count = asyncio.run(self._backfill(say))
+            steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), HISTORY, say)
+            count = asyncio.run(steps)
             self._remember(history_done=True)
             say(f"history of {HISTORY.days} days read: {count} telegrams")
-        asyncio.run(self._open_periods())
+        asyncio.run(demo_steps.open_periods(self.database_url, self.state.origin_at, HISTORY))
 
     def wait_until_ready(self, deadline_s: float) -> None:
         """Until the billing pull answers with at least one quantity that has energy."""
@@ -148,6 +153,9 @@ class Demo:
             json.dump(content, file, indent=1)
         new.replace(self._logins)
         return content
+
+    def _fleet(self) -> Fleet:
+        return demo_steps.fleet_of(self.state.seed, self.state.meters, self.state.origin_at)
 
     def _remember(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
@@ -170,7 +178,7 @@ class Demo:
         try:
             answer = httpx.get(
                 f"{self._base_url}/api/v1/billing/quantities",
-                params={"limit": 50},
+                params={"period": "demo", "limit": 50},
                 headers={"Authorization": f"Bearer {self._keys['billing']}"},
                 timeout=20,
                 trust_env=False,

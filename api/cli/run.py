@@ -5,6 +5,7 @@ the demo log-ins are printed when the first validated consumption can be pulled.
 demo's clock starts in the past and catches up with the wall, so that a day passes while one looks.
 """
 
+import asyncio
 import fcntl
 import os
 import signal
@@ -19,6 +20,7 @@ import typer
 from rich.console import Console
 
 from api.demo import Demo, DemoState
+from api.demo_steps import last_reading
 from api.embedded import EmbeddedBroker, EmbeddedPostgres, free_port
 from api.processes import Child, Family
 from ingest.config import PREFIX, Settings, settings_from_environment
@@ -70,7 +72,7 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
 
     applied = migrate(database_url)
     say(f"schema ready ({len(applied)} migrations applied)" if applied else "schema ready")
-    state = DemoState.load_or_new(settings)
+    state = DemoState.load_or_new(settings).with_clock(asyncio.run(last_reading(database_url)))
     environment = {
         **os.environ,
         f"{PREFIX}DATA": str(settings.data),
@@ -78,7 +80,10 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
         f"{PREFIX}PORT": str(settings.port),
         f"{PREFIX}DATABASE_URL": database_url,
         f"{PREFIX}MQTT_URL": mqtt_url,
-        f"{PREFIX}CLOCK": state.clock_text(),
+        f"{PREFIX}CLOCK": state.clock().as_text(),
+        f"{PREFIX}DEMO_SEED": str(state.seed),
+        f"{PREFIX}DEMO_METERS": str(state.meters),
+        f"{PREFIX}DEMO_ORIGIN": state.origin,
         "PYTHONUNBUFFERED": "1",
     }
     family = Family(settings.data / "logs", environment)

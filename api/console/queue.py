@@ -1,0 +1,237 @@
+"""The reviewer's queue: open alerts by energy at stake, filtered, decided one by one or many at once.
+
+Keys: j and k move, Enter opens, x marks, a acknowledges what is marked (or the current row).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import events, ui
+
+from api.alerts import service
+from api.console.frame import empty, figure, frame, heading
+from api.console.names import KINDS, kind_text, state_text
+from api.console.session import Visitor
+from ingest.alerting import AlertAction, AlertState
+
+PAGE = 50
+OPEN_STATES = ["open", "acknowledged", "field_check"]
+_COLUMNS = (
+    ("point", "Point", "left"),
+    ("kind", "Kind", "left"),
+    ("severity", "Severity", "left"),
+    ("state", "State", "left"),
+    ("since", "Since", "left"),
+    ("stake", "At stake", "right"),
+    ("confidence", "Confidence", "right"),
+    ("age", "Waiting", "right"),
+    ("assignee", "Assignee", "left"),
+)
+
+
+def filters_of(query: Mapping[str, str]) -> dict[str, Any]:
+    """Filters of the queue from an address; unknown words are left out."""
+    state = query.get("state", "")
+    kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
+    return {
+        "states": [state] if state in set(AlertState) else OPEN_STATES if state != "all" else None,
+        "kinds": kinds or None,
+        "severities": [query["severity"]] if query.get("severity") in ("critical", "warning", "info") else None,
+        "area": query.get("area") or None,
+        "building": query.get("building") or None,
+        "assignee": query.get("assignee") or None,
+        "incident": int(query["incident"]) if query.get("incident", "").isdigit() else None,
+        "text": query.get("text", "")[:200] or None,
+    }
+
+
+class Queue:
+    """One visitor's view of the queue: rows shown so far, what is marked, the current row."""
+
+    def __init__(self, visitor: Visitor, query: Mapping[str, str]) -> None:
+        self.visitor, self.query = visitor, dict(query)
+        self.filters = filters_of(query)
+        self.rows: list[dict[str, Any]] = []
+        self.current = 0
+        self.complete = False
+        self.table: ui.table | None = None
+
+    async def more(self) -> None:
+        """Fetch the next page behind the last row."""
+        last = self.rows[-1] if self.rows else None
+        async with self.visitor.connection() as connection:
+            found = await service.queue(
+                connection,
+                self.visitor.actor,
+                now=self.visitor.parts.clock.now(),
+                filters=self.filters,
+                rank=last["rank"] if last else None,
+                after=last["alert_id"] if last else None,
+                limit=PAGE,
+            )
+        self.rows += found
+        self.complete = len(found) < PAGE
+        if self.table is not None:
+            self.table.rows = [self.shown(row) for row in self.rows]
+
+    def shown(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row in the reader's words."""
+        texts = self.visitor.texts
+        return {
+            "id": row["alert_id"],
+            "point": row["point_code"],
+            "kind": kind_text(texts, row["kind"]) + (f" · {texts('incident')}" if row["incident_id"] else ""),
+            "severity": texts(row["severity"]),
+            "tone": row["severity"],
+            "state": state_text(texts, row["state"]),
+            "since": texts.moment(row["from_ts"]),
+            "stake": texts.energy(row["energy_at_stake_kwh"], 0),
+            "confidence": texts.percent(row["confidence"], 0),
+            "age": texts("{n} h", n=round(row["age_h"])) + (" ⚠" if row["overdue"] else ""),
+            "assignee": row["assignee"] or "–",
+        }
+
+    def build(self) -> None:
+        """The table and the buttons above it."""
+        texts = self.visitor.texts
+        columns = [
+            {"name": name, "label": texts(title), "field": name, "align": side, "sortable": False}
+            for name, title, side in _COLUMNS
+        ]
+        with ui.row().classes("items-center gap-2 w-full"):
+            ui.button(texts("Acknowledge"), icon="done", on_click=self.acknowledge).props("no-caps unelevated")
+            ui.button(texts("Assign to me"), icon="person_add", on_click=self.assign).props("no-caps outline")
+            ui.label(texts("Keys: j, k move · Enter opens · x marks · a acknowledges")).classes(
+                "hb-muted text-sm hb-wide-only"
+            )
+        self.table = (
+            ui.table(columns=columns, rows=[self.shown(row) for row in self.rows], row_key="id", selection="multiple")
+            .classes("w-full hb-queue")
+            .props('flat bordered dense hide-pagination :rows-per-page-options="[0]"')
+        )
+        self.table.add_slot(
+            "body-cell-point",
+            '<q-td :props="props"><a class="hb-link" :href="\'/alerts/\' + props.row.id">{{ props.value }}</a></q-td>',
+        )
+        self.table.add_slot(
+            "body-cell-severity",
+            '<q-td :props="props"><span :class="\'hb-pill \' + props.row.tone">{{ props.value }}</span></q-td>',
+        )
+        self.table.props(f'aria-label="{texts("Alerts")}"')
+        with ui.row().classes("w-full justify-center"):
+            button = ui.button(texts("Show more"), on_click=self.show_more).props("no-caps flat")
+            button.bind_visibility_from(self, "complete", backward=lambda complete: not complete)
+        ui.keyboard(on_key=self.key)
+
+    async def show_more(self) -> None:
+        """The next page."""
+        await self.more()
+
+    async def key(self, event: events.KeyEventArguments) -> None:
+        """Keyboard use of the queue."""
+        if not event.action.keydown or self.table is None or not self.rows:
+            return
+        name = event.key.name
+        if name in ("j", "k"):
+            self.current = min(max(self.current + (1 if name == "j" else -1), 0), len(self.rows) - 1)
+            ui.run_javascript(
+                "document.querySelectorAll('.hb-queue tbody tr').forEach((row, at) => "
+                f"row.classList.toggle('hb-current', at === {self.current}));"
+                f"document.querySelectorAll('.hb-queue tbody tr')[{self.current}]?.scrollIntoView({{block: 'nearest'}})"
+            )
+        elif name == "Enter":
+            ui.navigate.to(f"/alerts/{self.rows[self.current]['alert_id']}")
+        elif name == "x":
+            row = self.shown(self.rows[self.current])
+            marked = [one for one in self.table.selected if one["id"] != row["id"]]
+            self.table.selected = marked if len(marked) < len(self.table.selected) else [*marked, row]
+        elif name == "a":
+            await self.acknowledge()
+
+    def _marked(self) -> list[int]:
+        assert self.table is not None
+        if self.table.selected:
+            return [row["id"] for row in self.table.selected]
+        return [self.rows[self.current]["alert_id"]] if self.rows else []
+
+    async def acknowledge(self) -> None:
+        """Acknowledge what is marked, else the current row."""
+        await self._decide(service.Decision(AlertAction.ACKNOWLEDGE))
+
+    async def assign(self) -> None:
+        """Assign what is marked to the visitor."""
+        await self._decide(service.Decision(AlertAction.ASSIGN, assignee=self.visitor.actor.name))
+
+    async def _decide(self, decision: service.Decision) -> None:
+        texts, chosen = self.visitor.texts, self._marked()
+        if not chosen:
+            ui.notify(texts("Mark at least one alert first."), type="warning")
+            return
+        async with self.visitor.connection() as connection:
+            results = await service.decide_many(
+                connection, self.visitor.actor, chosen, decision, now=self.visitor.parts.clock.now()
+            )
+        failed = [result for result in results if "code" in result]
+        done = len(results) - len(failed)
+        ui.notify(texts("{n} alerts changed", n=done), type="positive" if not failed else "warning")
+        for result in failed[:3]:
+            ui.notify(f"#{result['alert_id']}: {result['message']}", type="warning")
+        await self.reload()
+
+    async def reload(self) -> None:
+        """Fetch again what is shown."""
+        self.rows = []
+        await self.more()
+        if self.table is not None:
+            self.table.selected = []
+
+
+async def queue_page(visitor: Visitor, query: Mapping[str, str]) -> None:
+    """The queue with its counts and filters."""
+    texts = visitor.texts
+    view = Queue(visitor, query)
+    await view.more()
+    async with visitor.connection() as connection:
+        tallies = await service.counts(connection, visitor.actor, view.filters)
+    with frame(visitor, texts("Alerts"), current="/alerts"):
+        total = sum(row["alerts"] for row in tallies)
+        stake = sum(row["energy_at_stake_kwh"] or 0.0 for row in tallies)
+        heading(texts("Alerts to review"), texts("ranked by energy at stake × confidence"))
+        with ui.element("div").classes("hb-figures"):
+            figure(texts("Alerts"), texts.number(total))
+            critical = sum(row["alerts"] for row in tallies if row["severity"] == "critical")
+            figure(texts("critical"), texts.number(critical), tone="bad" if critical else "")
+            figure(texts("At stake"), texts.energy(stake, 0))
+        _filter_links(visitor, view.query, tallies)
+        if not view.rows:
+            empty(texts("Nothing to review here. Choose another filter, or come back after the next assessment."))
+            return
+        view.build()
+
+
+def _filter_links(visitor: Visitor, query: dict[str, str], tallies: list[dict[str, Any]]) -> None:
+    texts = visitor.texts
+
+    def go(**changes: str) -> None:
+        wanted = {key: value for key, value in {**query, **changes}.items() if value}
+        ui.navigate.to("/alerts?" + urlencode(wanted))
+
+    kinds = sorted({row["kind"] for row in tallies} | set(filter(None, query.get("kind", "").split(","))))
+    with ui.row().classes("items-end gap-3 w-full"):
+        ui.select(
+            {"": texts("to be decided"), **{str(s): state_text(texts, s) for s in AlertState}, "all": texts("all")},
+            value=query.get("state", ""),
+            label=texts("State"),
+            on_change=lambda event: go(state=event.value),
+        ).props("dense outlined").classes("w-44")
+        ui.select(
+            {"": texts("all"), **{kind: kind_text(texts, kind) for kind in kinds}},
+            value=query.get("kind", "") if query.get("kind", "") in kinds else "",
+            label=texts("Kind"),
+            on_change=lambda event: go(kind=event.value),
+        ).props("dense outlined").classes("w-52")
+        search = ui.input(texts("Point, address, serial"), value=query.get("text", "")).props("dense outlined")
+        search.on("keydown.enter", lambda: go(text=search.value))
+        if any(query.get(name) for name in ("incident", "building", "assignee", "area", "text")):
+            ui.button(texts("Clear filters"), on_click=lambda: ui.navigate.to("/alerts")).props("no-caps flat")
