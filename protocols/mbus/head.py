@@ -1,7 +1,7 @@
 """A record's head: the data and value information blocks (DIF, DIFE, VIF, VIFE) and what they say about the data.
 
 Rules: a head is looked up once per byte sequence and then remembered; an unknown code never stops decoding: the
-record keeps its code. Only a block that cannot be delimited (more than ten extensions, the end of the data) is an error.
+record keeps its code. Only a block without an end (more than ten extensions, the end of the data) is an error.
 """
 
 from decimal import Decimal

@@ -265,6 +265,7 @@ def _transport(header: _Header, data: bytes, base: int, message: _Message) -> _T
         end = base + len(data)
         raise ContentError("header.truncated", f"{len(data)} of {size} header bytes, byte {end}", end)
     link = message.link_address
+    meter, address = (NO_METER, None) if link is None else (meter_from_link_bytes(link), link)
     if header is _Header.LONG:
         meter, address = meter_from_bytes(data[:8]), data[4:6] + data[:4] + data[6:8]
         message.details["medium_code"] = f"{data[7]:02x}"
@@ -272,8 +273,6 @@ def _transport(header: _Header, data: bytes, base: int, message: _Message) -> _T
             message.details["manufacturer_code"] = f"{data[5]:02x}{data[4]:02x}"
         if link is not None and address != link:
             message.details["radio"] = meter_from_link_bytes(link).serial
-    else:
-        meter, address = (NO_METER, None) if link is None else (meter_from_link_bytes(link), link)
     if header is _Header.NONE:
         return _Transport(meter, address, message.access_number, None, 0, data, base)
     access_number, status = data[size - 4], data[size - 3]
