@@ -1,0 +1,21 @@
+"""DL/T 645, the Chinese electricity meter protocol, editions 2007 and 1997."""
+
+from protocols.dlt645.codec import (
+    follow_up_request,
+    frame_from_telegram,
+    is_reply_to,
+    read_address_request,
+    read_request,
+    telegram_from_frame,
+    telegram_from_serial_frame,
+)
+
+__all__ = [
+    "follow_up_request",
+    "frame_from_telegram",
+    "is_reply_to",
+    "read_address_request",
+    "read_request",
+    "telegram_from_frame",
+    "telegram_from_serial_frame",
+]
