@@ -120,7 +120,7 @@ class Demo:
         addresses = self.settings.data / "demo-addresses.json"
         addresses.unlink(missing_ok=True)
         self.family.start("api", ["api"])
-        self.family.start("meters", ["simulate", "demo", "--live", "--addresses", str(addresses)])
+        self.family.start("meters", ["live", "--addresses", str(addresses), "--origin", self.state.origin])
         if not self.state.registered:
             say(f"registering a fleet of {self.state.meters} virtual meters")
             asyncio.run(demo_steps.register(self.settings, self.database_url, self._fleet()))

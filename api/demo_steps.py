@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from api.access import SYSTEM, new_key
+from api.access import SYSTEM
 from api.billing import service as billing
 from api.demo_registry import register_fleet, set_addresses
 from api.people import service as people
@@ -21,7 +21,7 @@ from ingest.model import Delivery, Outcome
 from ingest.pipeline import Pipeline
 from ingest.sealing import sealer_for
 from ingest.store.database import Pool, open_pool
-from ingest.store.readings import newest_reading
+from ingest.store.overview import newest_reading
 from simulators.fleet import Fleet
 from simulators.meter import VirtualMeter
 from simulators.scenarios import demo as demo_fleet
@@ -91,11 +91,12 @@ async def _person(connection: AsyncConnection[Any], name: str, full_name: str, r
             await people.add_person(connection, SYSTEM, name, role, password, full_name=full_name)
     except ConflictError:
         # The log-in file was deleted: the person gets a new password, everything else stays.
-        await people.set_password(connection, SYSTEM, name, password)
+        await people.change_person(connection, SYSTEM, name, password=password)
 
 
 async def _key(connection: AsyncConnection[Any], role: str) -> str:
-    return await people.add_key(connection, SYSTEM, f"demo {role}", role)
+    _, key = await people.add_key(connection, SYSTEM, f"demo {role}", role)
+    return key
 
 
 async def read_history(

@@ -27,7 +27,10 @@ _COMMANDS: dict[str, str] = {
     "restore": "api.cli.backup:restore",
     "users": "api.cli.users:users",
     "doctor": "api.cli.doctor:doctor",
+    # Started by `run`, not by people.
+    "live": "api.cli.simulate_live:live",
 }
+_HIDDEN = frozenset({"live"})
 
 
 class CommandGroup(TyperGroup):
@@ -35,7 +38,7 @@ class CommandGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command, in the order of a day's work."""
-        return list(_COMMANDS)
+        return [name for name in _COMMANDS if name not in _HIDDEN]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, or None for click to complain about."""

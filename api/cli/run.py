@@ -83,7 +83,6 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
         f"{PREFIX}CLOCK": state.clock().as_text(),
         f"{PREFIX}DEMO_SEED": str(state.seed),
         f"{PREFIX}DEMO_METERS": str(state.meters),
-        f"{PREFIX}DEMO_ORIGIN": state.origin,
         "PYTHONUNBUFFERED": "1",
     }
     family = Family(settings.data / "logs", environment)

@@ -118,6 +118,13 @@ async def area_figures(
         return await cursor.fetchall()
 
 
+async def newest_reading(connection: AsyncConnection[Any]) -> datetime | None:
+    """Instant of the newest telegram that became readings; None before the first."""
+    cursor = await connection.execute("SELECT max(ts) FROM meter_status WHERE ts <= now()")
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
 async def last_run(connection: AsyncConnection[Any]) -> dict[str, Any] | None:
     """The newest finished assessment run, or None before the first."""
     async with connection.cursor(row_factory=dict_row) as cursor:
