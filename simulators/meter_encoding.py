@@ -1,4 +1,4 @@
-"""From a virtual meter's display to the bytes of its protocol: one function an encoding, found by the model's name for it.
+"""From a virtual meter's display to the bytes of its protocol: one function an encoding.
 
 An encoder gets the speaker and the readout; nothing else goes into the bytes.
 """
@@ -8,7 +8,10 @@ from typing import Any
 
 from protocols.mqtt.encode import json_bytes
 from simulators.meter_cjt188 import answer_bytes
+from simulators.meter_dlt645 import energy_bytes
+from simulators.meter_lorawan import uplink_bytes
 from simulators.meter_mbus import wired_bytes
+from simulators.meter_modbus import image_bytes
 from simulators.meter_models import MeterModel
 from simulators.meter_wmbus import wireless_bytes
 from simulators.readout import Readout, Speaker
@@ -40,6 +43,9 @@ ENCODERS: dict[str, Encoder] = {
     "mbus": wired_bytes,
     "wmbus": wireless_bytes,
     "cjt188": answer_bytes,
+    "dlt645": energy_bytes,
+    "modbus": image_bytes,
+    "lorawan": uplink_bytes,
 }
 
 

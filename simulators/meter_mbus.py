@@ -121,6 +121,16 @@ _SENSOSTAR_MONTHS = tuple(
     for source, coding, vib in (("month_date", Coding.INT16, _DATE), ("month", _B, _ENERGY_KWH))
 )
 
+_ELVACO = (
+    _Record("energy", _I, _ENERGY_KWH),
+    _Record("volume", _I, _VOLUME_CENTI),
+    _Record("power", Coding.INT16, _POWER),
+    _Record("flow", Coding.INT16, _FLOW),
+    _Record("supply_temperature", Coding.INT16, _SUPPLY_DECI),
+    _Record("return_temperature", Coding.INT16, _RETURN_DECI),
+    _Record("flags", Coding.INT16, _ERROR_FLAGS),
+)
+
 LAYOUTS: dict[str, tuple[_Record, ...]] = {
     "kamstrup-403": _KAMSTRUP_403,
     "kamstrup-603": _KAMSTRUP_603,
@@ -128,6 +138,7 @@ LAYOUTS: dict[str, tuple[_Record, ...]] = {
     "sharky": _SHARKY,
     "sensostar": (*_SENSOSTAR_SHORT, *_SENSOSTAR_MONTHS),
     "sensostar-short": _SENSOSTAR_SHORT,
+    "elvaco": _ELVACO,
 }
 
 
@@ -148,10 +159,8 @@ def clock_bytes(moment: datetime) -> bytes:
 
 def _bcd(value: int, size: int) -> bytes:
     digits = 2 * size
-    if value < 0:
-        text = "F" + f"{-value % 10 ** (digits - 1):0{digits - 1}d}"
-    else:
-        text = f"{value % 10**digits:0{digits}d}"
+    # Top nibble F is the sign (EN 13757-3).
+    text = f"{value % 10**digits:0{digits}d}" if value >= 0 else f"F{-value % 10 ** (digits - 1):0{digits - 1}d}"
     return bytes.fromhex(text)[::-1]
 
 

@@ -103,17 +103,23 @@ _ROWS = (
     ("cjt188-tiangang", "天罡 heat meter", "cjt188", "1111", "heat", None, "cjt188", _CJT, "tiangang"),
     ("cjt188-huizhong", "汇中 heat meter", "cjt188", "3002", "heat", None, "cjt188", _CJT, "huizhong"),
     ("cjt188-maituo", "迈拓 heat meter", "cjt188", "1032", "heat", None, "cjt188", _CJT_WHOLE, "maituo"),
+    ("cjt188-runa", "瑞纳 heat meter", "cjt188", "2020", "heat", None, "cjt188", _CJT, "runa"),
     ("cjt188-lichuang", "力创 heat meter", "cjt188", "4259", "heat", None, "cjt188", _CJT, "lichuang"),
     ("json", "Heat meter behind an IoT gateway", "mqtt", "", "heat", None, "json", _heat(("kWh", -1, 9), ("m3", -3, 9)),
      ""),
-    ("modbus-a", "Modbus heat meter", "modbus", "", "heat", None, "modbus", _heat(("kWh", 0, 9)), "standard"),
+    ("elvaco", "Kamstrup MULTICAL with Elvaco CMi4140", "lorawan", "KAM", "heat", 0x34, "lorawan",
+     _heat(("kWh", 0, 8), temperature_scale=-1, hours=False), "elvaco"),
+    ("tuf-2000", "TUF-2000", "modbus", "TUF", "heat", None, "modbus",
+     _heat(("GJ", -3, 8), ("m3", -3, 9), ("GJ/h", -6), ("m3/h", -4), hours=False), ""),
+    ("itron-cf-echo2-modbus", "Itron CF Echo II", "modbus", "ACW", "heat", None, "modbus",
+     _heat(("kWh", 0, 7), ("L", 0, 9), ("kW", -1), ("L/h", 0), -1, hours=False), ""),
     ("dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645",
      (register_of("electric_energy", "kWh", -2, 8),), "2007"),
 )  # fmt: skip
 # Where the profile that reads a model is not called like it.
 _PROFILES = {"kamstrup-wireless": "kamstrup-403", "sensostar-wireless": "sensostar", "json": "json-heatbook"}
 _SERIAL_DIGITS = {"cjt188": 14, "dlt645": 12}
-_UNCLOCKED = frozenset({"json", "modbus"})
+_UNCLOCKED = frozenset({"json", "modbus", "dlt645", "lorawan"})
 
 
 def _model(row: tuple[str, str, str, str, str, int | None, str, tuple[Register, ...], str]) -> MeterModel:

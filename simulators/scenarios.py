@@ -11,7 +11,7 @@ DEMO_HISTORY = 15 * DAY
 DEMO_AHEAD = 30 * DAY
 MIDWINTER = 15  # day of the year
 MBUS_MODELS = ("kamstrup-603", "kamstrup-403", "landisgyr-uh50", "diehl-sharky", "sensostar")
-CJT_MODELS = ("cjt188-tiangang", "cjt188-huizhong", "cjt188-maituo", "cjt188-lichuang")
+CJT_MODELS = ("cjt188-tiangang", "cjt188-huizhong", "cjt188-runa", "cjt188-lichuang")
 DEMO_SMALLEST = 218
 
 
@@ -53,7 +53,7 @@ def _demo_north(builder: FleetBuilder) -> None:
     radio = builder.gateway("RADIO-DL", "mqtt", "daoli")
     for number, points in enumerate(codes, start=1):
         flats, master = points[:-1], points[-1]
-        builder.meter(master, "modbus-a", modbus, str(number), settings={"unit": number})
+        builder.meter(master, "tuf-2000", modbus, str(number), settings={"unit": number})
         builder.meter(master, "dlt645", power)
         if number <= 3:
             _mbus_house(builder, flats, builder.gateway(f"MB-DL{number}", "mbus_tcp", "daoli"))
@@ -76,7 +76,7 @@ def _demo_south(builder: FleetBuilder) -> None:
         builder.meter(point, "json", iot)
     masters = (codes[0][-1], codes[1][-1])
     for number, point in enumerate((*masters, *codes[1][:-1], *codes[2], *codes[3]), start=1):
-        builder.meter(point, "modbus-a", modbus, str(number), settings={"unit": number})
+        builder.meter(point, "tuf-2000", modbus, str(number), settings={"unit": number})
 
 
 def _demo_more(builder: FleetBuilder, wanted: int) -> None:

@@ -130,7 +130,7 @@ def _house(name: str, climate: str, number: int, room: int, rng: Generator) -> H
 
 def _equip(builder: FleetBuilder, area: str, climate: str, house: House, codes: list[str], rng: Generator) -> int:
     models = _MODELS[climate]
-    model = "modbus-a" if house.kind == "enterprise" else models[int(rng.integers(len(models)))]
+    model = "tuf-2000" if house.kind == "enterprise" else models[int(rng.integers(len(models)))]
     from simulators.meter_models import MODELS
 
     gateway = builder.gateway(f"G-{house.name}", _GATEWAY_KIND[MODELS[model].protocol], area)
