@@ -1,0 +1,1 @@
+"""The reviewer's room: the queue of alerts, decisions with evidence, the weekly audit sample."""

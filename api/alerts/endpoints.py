@@ -1,0 +1,206 @@
+"""HTTP for the review of alerts: the queue, one alert, decisions on the revision that was looked at."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from api.access import Actor, Reader, Reviewer
+from api.alerts import service
+from api.alerts.schemas import (
+    Acknowledge,
+    AlertItem,
+    Assign,
+    Bulk,
+    Comment,
+    FieldCheck,
+    Reopen,
+    Resolve,
+    Snooze,
+    Suppress,
+    _Decision,
+)
+from api.alerts.service import Decision
+from api.context import Connection, Parts
+from api.errors import RevisionRequiredError
+from api.idempotency import IdempotentRoute
+from api.paging import CursorText, Limit, Page, Word, page
+from ingest.alerting import CAUSES, MOVES, AlertAction
+from ingest.errors import InvalidInputError
+
+router = APIRouter(tags=["alerts"], route_class=IdempotentRoute)
+AlertId = Annotated[int, Path(ge=1, lt=2**63)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=40)]
+State = Literal["open", "acknowledged", "field_check", "snoozed", "suppressed", "resolved"]
+Severity = Literal["info", "warning", "critical"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _tagged(row: dict[str, Any], response: Response) -> dict[str, Any]:
+    response.headers["ETag"] = f'"{row["revision"]}"'
+    return row
+
+
+def _revision(body: _Decision, if_match: str | None) -> int:
+    if body.revision is not None:
+        return body.revision
+    if if_match is None:
+        raise RevisionRequiredError("say which revision you decided on: If-Match or revision", field="revision")
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidInputError("If-Match must be the ETag of the alert", field="If-Match")
+    return int(text)
+
+
+@router.get("/alerts", response_model=Page[AlertItem], summary="The queue, ranked by energy at stake x confidence")
+async def list_alerts(
+    actor: Reader,
+    connection: Connection,
+    parts: Parts,
+    state: Annotated[list[State] | None, Query()] = None,
+    kind: Annotated[list[Annotated[str, Query(max_length=80, pattern=r"^[^\x00]*$")]] | None, Query()] = None,
+    severity: Annotated[list[Severity] | None, Query()] = None,
+    area: Word = None,
+    assignee: Word = None,
+    point: Word = None,
+    building: Word = None,
+    rule: Word = None,
+    incident: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    text: Word = None,
+    limit: Limit = 100,
+    cursor: CursorText = None,
+) -> dict[str, Any]:
+    """Without `state`: everything that waits (open, acknowledged, field_check)."""
+    filters = {
+        "states": state or ["open", "acknowledged", "field_check"], "kinds": kind, "severities": severity, "area": area,
+        "assignee": assignee, "point": point, "building": building, "rule": rule, "incident": incident, "text": text,
+    }  # fmt: skip
+    rank, after = (
+        parts.cursors.position_from_text("alerts", cursor, [float, int], **filters) if cursor else (None, None)
+    )
+    rows = await service.queue(connection, actor, now=_now(), filters=filters, rank=rank, after=after, limit=limit)
+    last = [float(rows[-1]["rank"]), rows[-1]["alert_id"]] if rows else []
+    return page(rows, limit, parts.cursors.text_from_position("alerts", last, **filters) if rows else None)
+
+
+@router.get("/alerts/counts", summary="Alerts by state, kind and severity")
+async def counts(actor: Reader, connection: Connection) -> list[dict[str, Any]]:
+    """What the queue holds."""
+    return await service.counts(connection, actor)
+
+
+@router.get("/alerts/causes", summary="Cause codes and allowed moves")
+async def causes(actor: Reader) -> dict[str, Any]:
+    """The tables that decisions obey."""
+    return {
+        "causes": {code: {"verdict": str(verdict), "edit_follows": edit} for code, (verdict, edit) in CAUSES.items()},
+        "moves": {str(action): {str(a): str(b) for a, b in moves.items()} for action, moves in MOVES.items()},
+    }
+
+
+@router.get("/alerts/precision", summary="Precision of every rule from verdicts")
+async def precision(
+    actor: Reader, connection: Connection, days: Annotated[int, Query(ge=1, le=3650)] = 90
+) -> list[dict[str, Any]]:
+    """True, false and undecided resolutions per rule."""
+    return await service.precision(connection, actor, since=_now() - timedelta(days=days))
+
+
+@router.get("/incidents", summary="What explains many alerts at once")
+async def incidents(
+    actor: Reader, connection: Connection, state: Literal["open", "closed"] | None = None
+) -> list[dict[str, Any]]:
+    """Newest first."""
+    return await service.incidents(connection, actor, state=state)
+
+
+@router.post("/alerts/bulk", summary="One decision on several alerts")
+async def bulk(body: Bulk, actor: Reviewer, connection: Connection) -> dict[str, Any]:
+    """Each succeeds or fails on its own."""
+    decision = Decision(
+        AlertAction(body.action), None, body.comment, body.cause, body.assignee, body.until, body.due_at
+    )
+    results = await service.decide_many(connection, actor, body.alert_ids, decision, now=_now())
+    return {"changed": sum("state" in result for result in results), "results": results}
+
+
+@router.get("/alerts/{alert_id}", summary="One alert with findings and history")
+async def get_alert(alert_id: AlertId, actor: Reader, connection: Connection, response: Response) -> dict[str, Any]:
+    """The ETag is the revision that a decision names."""
+    return _tagged(await service.get(connection, actor, alert_id, now=_now()), response)
+
+
+async def _decide(
+    alert_id: int, action: AlertAction, body: _Decision, actor: Actor, connection: Any, response: Response, if_match: str | None
+) -> dict[str, Any]:  # fmt: skip
+    given = body.model_dump(exclude={"revision"})
+    decision = Decision(action, _revision(body, if_match), **given)
+    return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+
+
+@router.post("/alerts/{alert_id}/acknowledge", summary="I look at it")
+async def acknowledge(
+    alert_id: AlertId, body: Acknowledge, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """To state acknowledged."""
+    return await _decide(alert_id, AlertAction.ACKNOWLEDGE, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/assign", summary="Give it to somebody")
+async def assign(
+    alert_id: AlertId, body: Assign, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """Keeps the state."""
+    return await _decide(alert_id, AlertAction.ASSIGN, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/comment", summary="Add words")
+async def comment(
+    alert_id: AlertId, body: Comment, actor: Reader, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """Keeps the state; needs no revision, words never contradict."""
+    decision = Decision(AlertAction.COMMENT, body.revision, body.comment)
+    return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+
+
+@router.post("/alerts/{alert_id}/snooze", summary="Show it again later")
+async def snooze(
+    alert_id: AlertId, body: Snooze, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """To state snoozed until a time."""
+    return await _decide(alert_id, AlertAction.SNOOZE, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/suppress", summary="Keep this kind silent at this point")
+async def suppress(
+    alert_id: AlertId, body: Suppress, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """With reason and expiry."""
+    return await _decide(alert_id, AlertAction.SUPPRESS, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/field-check", summary="Send somebody there")
+async def field_check(
+    alert_id: AlertId, body: FieldCheck, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """With a due date."""
+    return await _decide(alert_id, AlertAction.FIELD_CHECK, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/resolve", summary="Decide")
+async def resolve(
+    alert_id: AlertId, body: Resolve, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """With a cause code."""
+    return await _decide(alert_id, AlertAction.RESOLVE, body, actor, connection, response, if_match)
+
+
+@router.post("/alerts/{alert_id}/reopen", summary="Look again")
+async def reopen(
+    alert_id: AlertId, body: Reopen, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:  # fmt: skip
+    """Back to open."""
+    return await _decide(alert_id, AlertAction.REOPEN, body, actor, connection, response, if_match)

@@ -1,0 +1,1 @@
+"""The billing system's room: periods, quantities, freeze, the change feed, explanations."""

@@ -1,0 +1,193 @@
+"""HTTP for the billing system."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import AwareDatetime
+from starlette.responses import StreamingResponse
+
+from api.access import Figures, Settler
+from api.billing import explanation, formats, service
+from api.billing.schemas import (
+    Acknowledgement,
+    FreezeBody,
+    FreezeResult,
+    PeriodBody,
+    PeriodItem,
+    QuantityItem,
+    QuantityPage,
+    Release,
+)
+from api.context import Connection, Context, Parts
+from api.idempotency import IdempotentRoute
+from api.paging import CursorText, Word, page
+
+router = APIRouter(tags=["billing"], route_class=IdempotentRoute, prefix="/billing")
+PeriodCode = Annotated[str, Query(min_length=1, max_length=40, pattern=r"^[^\x00]+$", description="code of the period")]
+PathCode = Annotated[str, Path(min_length=1, max_length=40, pattern=r"^[^\x00]+$")]
+QuantityId = Annotated[int, Path(ge=1, lt=2**63)]
+State = Literal["open", "blocked", "frozen", "adjustment"]
+Bulk = Annotated[int, Query(ge=1, le=100_000)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@router.get("/periods", response_model=list[PeriodItem], summary="Billing periods")
+async def list_periods(actor: Figures, connection: Connection) -> list[dict[str, Any]]:
+    """Newest first."""
+    return await service.periods(connection, actor)
+
+
+@router.post("/periods", response_model=PeriodItem, status_code=201, summary="A new billing period")
+async def create_period(body: PeriodBody, actor: Settler, connection: Connection) -> dict[str, Any]:
+    """Cut-offs are the local midnights of each point's area."""
+    return await service.create_period(
+        connection, actor, body.code, body.start_date, body.end_date, name=body.name, settings=body.settings
+    )
+
+
+@router.get("/periods/{code}", response_model=PeriodItem, summary="One billing period")
+async def get_period(code: PathCode, actor: Figures, connection: Connection) -> dict[str, Any]:
+    """State, settings and until when it was calculated."""
+    return await service.period(connection, code)
+
+
+@router.post("/periods/{code}/freeze", response_model=FreezeResult, summary="Freeze a period")
+async def freeze(body: FreezeBody, code: PathCode, actor: Settler, connection: Connection) -> dict[str, Any]:
+    """Immutable from now on; what the gate holds back stays blocked with its reason."""
+    return await service.freeze(connection, actor, code, now=_now(), early=body.early)
+
+
+@router.post("/periods/{code}/recalculate", response_model=PeriodItem, summary="Calculate now")
+async def recalculate(code: PathCode, actor: Settler, connection: Connection) -> dict[str, Any]:
+    """Open quantities anew; adjustments for frozen ones that would differ."""
+    return await service.refresh(connection, code, now=_now(), force=True)
+
+
+@router.get(
+    "/quantities",
+    response_model=QuantityPage,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, 304: {"description": "not modified"}},
+    summary="Quantities of a period",
+)
+async def quantities(
+    period: PeriodCode,
+    actor: Figures,
+    parts: Parts,
+    form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
+    state: Annotated[list[State] | None, Query()] = None,
+    point: Word = None,
+    limit: Bulk = 1_000,
+    cursor: CursorText = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Any:
+    """Newest version of every quantity, before and after the freeze. JSON comes in pages, other formats whole."""
+    async with parts.pool.connection() as connection, connection.transaction():
+        row = await service.refresh(connection, period, now=_now())
+        etag = (
+            f'"{row["period_id"]}-{row["calculated_run"] or 0}-{row["state"]}-{await service.newest(connection, row)}"'
+        )
+        if if_none_match is not None and etag in if_none_match and cursor is None:
+            return Response(status_code=304, headers={"ETag": etag})
+        if form == "json":
+            return await _page(connection, actor, parts, period, state, point, limit, cursor, etag)
+    stream = _csv(parts, row["period_id"], actor.area_list, list(state) if state else None)
+    name = f'attachment; filename="quantities-{row["code"]}.csv"'
+    return StreamingResponse(stream, media_type="text/csv", headers={"Content-Disposition": name, "ETag": etag})
+
+
+async def _page(
+    connection: Any, actor: Any, parts: Context, period: str, state: Any, point: str | None, limit: int,
+    cursor: str | None, etag: str,
+) -> Response:  # fmt: skip
+    question = {"period": period, "state": state, "point": point, "actor": actor.name}
+    after = (0, -1)
+    if cursor:
+        point_id, service_id = parts.cursors.position_from_text("quantities", cursor, [int, int], **question)
+        after = (point_id, service_id)
+    rows = await service.page(
+        connection, actor, period, now=_now(), after=after, states=state, point=point, limit=limit
+    )
+    last = [rows[-1]["point_id"], rows[-1]["service"]] if rows else []
+    following = parts.cursors.text_from_position("quantities", last, **question) if rows else None
+    return formats.json_response(page(rows, limit, following), {"ETag": etag})
+
+
+async def _csv(
+    parts: Context, period_id: int, areas: list[int] | None, states: list[str] | None
+) -> AsyncIterator[bytes]:
+    async with parts.pool.connection() as connection:
+        async for block in formats.csv_stream(connection, period_id, areas=areas, states=states):
+            yield block
+
+
+@router.get("/changes", response_model=QuantityPage, summary="Frozen quantities and adjustments in commit order")
+async def changes(
+    actor: Figures, connection: Connection, parts: Parts, period: Word = None, limit: Bulk = 1_000, cursor: CursorText = None
+) -> Response:  # fmt: skip
+    """Keep `next` and come back with it: nothing is ever skipped, whoever was writing meanwhile. It is never null."""
+    question = {"period": period, "actor": actor.name}
+    after = (0, 0)
+    if cursor:
+        transaction, quantity = parts.cursors.position_from_text("changes", cursor, [int, int], **question)
+        after = (transaction, quantity)
+    rows = await service.changes(connection, actor, after=after, code=period, limit=limit)
+    position = rows[-1]["position"] if rows else after
+    following = parts.cursors.text_from_position("changes", position, **question)
+    items = [{key: value for key, value in row.items() if key != "position"} for row in rows]
+    return formats.json_response({"items": items, "next": following})
+
+
+@router.post("/acknowledgements", summary="These are stored")
+async def acknowledge(body: Acknowledgement, actor: Figures, connection: Connection) -> dict[str, int]:
+    """Shows operators how far the billing system is; the feed itself needs no acknowledgement."""
+    return {"acknowledged": await service.acknowledge(connection, actor, body.quantity_ids)}
+
+
+@router.get("/quantities/{quantity_id}", response_model=QuantityItem, summary="One version of a quantity")
+async def get_quantity(quantity_id: QuantityId, actor: Figures, connection: Connection) -> dict[str, Any]:
+    """With its determinants."""
+    return await service.quantity(connection, actor, quantity_id)
+
+
+@router.post(
+    "/quantities/{quantity_id}/release", response_model=QuantityItem, summary="Freeze what the gate holds back"
+)
+async def release(quantity_id: QuantityId, body: Release, actor: Settler, connection: Connection) -> dict[str, Any]:
+    """An approver answers for it with a reason."""
+    return await service.release(connection, actor, quantity_id, body.reason, now=_now())
+
+
+@router.get("/quantities/{quantity_id}/explanation", summary="Why a quantity is what it is")
+async def explain(
+    quantity_id: QuantityId, actor: Figures, connection: Connection, parts: Parts, as_known_on: AwareDatetime | None = None
+) -> Response:  # fmt: skip
+    """Segments, index readings, intervals, flags, rules, edits, and the raw bytes of the deliveries with their decoding."""
+    made = await explanation.explain(connection, actor, quantity_id, parts.directory, known=as_known_on)
+    return formats.json_response(made)
+
+
+@router.get("/explanation", summary="Why a point's quantity is what it is")
+async def explain_point(
+    period: PeriodCode, point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")], actor: Figures,
+    connection: Connection, parts: Parts, service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
+) -> Response:  # fmt: skip
+    """As for a quantity, by period and point."""
+    made = await explanation.explain_point(
+        connection, actor, period, point, parts.directory, service_id=service_id, now=_now()
+    )
+    return formats.json_response(made)
+
+
+@router.get("/as-known", summary="What a quantity would have been on a day")
+async def as_known(
+    period: PeriodCode, point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")], on: AwareDatetime,
+    actor: Figures, connection: Connection,
+) -> Response:  # fmt: skip
+    """From the intervals that were current at that instant."""
+    rows = await explanation.as_known_on(connection, actor, period, point, on, now=_now())
+    return formats.json_response({"items": rows})

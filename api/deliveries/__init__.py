@@ -1,0 +1,1 @@
+"""The door for raw bytes: deliveries pushed by HTTP, quarantine, discovered meters."""

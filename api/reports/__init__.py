@@ -1,0 +1,1 @@
+"""Reports of a month or quarter, for areas and customers."""

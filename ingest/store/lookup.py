@@ -1,0 +1,117 @@
+"""What the API reads of the stream: readings, consumption as known on a day, deliveries with what came of them.
+
+`areas` restricts to a person's areas, None means all; a meter without an installation belongs to no area and is shown
+to everyone (somebody has to find it). Pages are keysets: a caller gives the last row's position.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+_READINGS: Final = """
+SELECT r.ts, r.register_id, r.value, r.delivery_id, r.version, r.flags FROM reading r
+WHERE r.register_id = ANY(%(registers)s) AND r.ts >= %(start)s AND r.ts < %(end)s
+  AND (%(ts)s::timestamptz IS NULL OR (r.ts, r.register_id, r.version) > (%(ts)s, %(register)s, %(version)s))
+ORDER BY r.ts, r.register_id, r.version LIMIT %(limit)s
+"""
+_CONSUMPTION: Final = """
+SELECT c.start_at, c.duration_s, c.energy_j, c.volume_ml, c.flags, c.method, c.version, c.run_id, c.rule_set_id,
+       c.uncertainty_j, c.known_from FROM consumption c
+WHERE c.point_id = %(point)s AND c.service = %(service)s AND c.resolution = %(resolution)s
+  AND c.start_at >= %(start)s AND c.start_at < %(end)s
+  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s, '-infinity'::timestamptz)
+  AND (%(known)s::timestamptz IS NOT NULL OR c.known_to = 'infinity')
+ORDER BY c.start_at LIMIT %(limit)s
+"""
+_MONTHS: Final = """
+SELECT date_trunc('month', c.start_at, %(zone)s) AS start_at, sum(c.duration_s)::int8 AS duration_s,
+       sum(c.energy_j)::int8 AS energy_j, sum(c.volume_ml)::int8 AS volume_ml, bit_or(c.flags) AS flags,
+       max(c.version) AS version, max(c.run_id) AS run_id, max(c.rule_set_id) AS rule_set_id,
+       sum(c.uncertainty_j)::int8 AS uncertainty_j, max(c.known_from) AS known_from, 0 AS method
+FROM consumption c
+WHERE c.point_id = %(point)s AND c.service = %(service)s AND c.resolution = 2
+  AND c.start_at >= %(start)s AND c.start_at < %(end)s
+  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s, '-infinity'::timestamptz)
+  AND (%(known)s::timestamptz IS NOT NULL OR c.known_to = 'infinity')
+GROUP BY 1 ORDER BY 1 LIMIT %(limit)s
+"""
+_DELIVERY: Final = """
+SELECT d.delivery_id, d.arrived_at, d.meter_id, d.gateway_id, d.protocol, d.channel, d.payload, d.details,
+       q.quarantine_id, q.code, q.message, q.byte_offset, q.field, q.state AS quarantine_state
+FROM delivery d LEFT JOIN quarantine q USING (delivery_id) WHERE d.delivery_id = %s
+"""
+_DELIVERY_READINGS: Final = """
+SELECT r.ts, r.register_id, r.value, r.version, r.flags, g.name, g.quantity, g.unit, g.scale, g.meter_id, m.serial
+FROM reading r JOIN register g USING (register_id) JOIN meter m USING (meter_id)
+WHERE r.delivery_id = %(delivery)s AND r.ts BETWEEN %(start)s AND %(end)s ORDER BY r.ts, r.register_id LIMIT 2000
+"""
+
+
+async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:
+    return await (await connection.cursor(row_factory=dict_row).execute(query, values)).fetchall()
+
+
+async def readings(
+    connection: AsyncConnection[Any],
+    register_ids: list[int],
+    start: datetime,
+    end: datetime,
+    *,
+    position: tuple[datetime, int, int] | None = None,
+    limit: int = 1_000,
+) -> list[Row]:
+    """Readings in [start, end) after `position` (ts, register_id, version), every version, in that order."""
+    ts, register, version = position or (None, None, None)
+    values = {
+        "registers": register_ids, "start": start, "end": end, "ts": ts, "register": register, "version": version,
+        "limit": limit,
+    }  # fmt: skip
+    return await _rows(connection, _READINGS, values)
+
+
+async def consumption(
+    connection: AsyncConnection[Any],
+    point_id: int,
+    service: int,
+    resolution: int,
+    start: datetime,
+    end: datetime,
+    *,
+    known: datetime | None = None,
+    zone: str = "UTC",
+    limit: int = 10_000,
+) -> list[Row]:
+    """Intervals of a point in [start, end), as known on `known`; `resolution`: 1 hour, 2 day, 3 month of `zone`."""
+    values = {
+        "point": point_id, "service": service, "resolution": resolution, "start": start, "end": end, "known": known,
+        "zone": zone, "limit": limit,
+    }  # fmt: skip
+    return await _rows(connection, _MONTHS if resolution == 3 else _CONSUMPTION, values)
+
+
+async def delivery(connection: AsyncConnection[Any], delivery_id: int) -> Row | None:
+    """A raw delivery with its quarantine entry, or None."""
+    rows = await _rows(connection, _DELIVERY, (delivery_id,))
+    return rows[0] if rows else None
+
+
+async def delivery_readings(
+    connection: AsyncConnection[Any], delivery_id: int, start: datetime, end: datetime
+) -> list[Row]:
+    """What readings came from a delivery, where their instants lie in [start, end]: the key begins with time."""
+    return await _rows(connection, _DELIVERY_READINGS, {"delivery": delivery_id, "start": start, "end": end})
+
+
+async def meter_is_visible(connection: AsyncConnection[Any], meter_id: int, areas: list[int] | None) -> bool:
+    """Whether a meter was ever installed in one of the areas, or nowhere yet."""
+    query = """
+        SELECT %(areas)s::int[] IS NULL OR NOT EXISTS (SELECT 1 FROM installation i WHERE i.meter_id = %(meter)s)
+            OR EXISTS (SELECT 1 FROM installation i JOIN metering_point p USING (point_id)
+                       WHERE i.meter_id = %(meter)s AND p.area_id = ANY(%(areas)s)) AS visible
+    """
+    rows = await _rows(connection, query, {"meter": meter_id, "areas": areas})
+    return bool(rows[0]["visible"])
