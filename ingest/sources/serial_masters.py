@@ -14,7 +14,7 @@ from functools import partial
 from ingest.sources.errors import GarbledError, LineClosedError, RefusedError, SilenceError, SourceError, StrangerError
 from ingest.sources.polling import Reply, Target, retried
 from ingest.sources.transport import Line, Opener, Patience, character_s
-from protocols.cjt188 import is_reply_to, read_request
+from protocols import cjt188, dlt645
 from protocols.errors import ProfileError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
 
@@ -131,15 +131,12 @@ def cjt188_questions(target: Target, number: int) -> tuple[Question, ...]:
     """
     kind = int(str(target.settings.get("kind", f"{HEAT:02x}")), 16)
     dialect = target.settings.get("dialect")
-    questions = []
-    try:
-        for text in target.settings.get("identifiers", ["901F"]):
-            request = read_request(target.address, int(text, 16), ser=number, kind=kind, dialect=dialect)
-            frame = frame_in(request, "cjt188")
-            questions.append(Question(frame, 0x64 + 13, partial(is_reply_to, frame)))
-    except (ValueError, ProfileError) as error:
-        raise RefusedError(f"address {target.address!r}: {error}") from error
-    return tuple(questions)
+    return _questions(
+        target,
+        ["901F"],
+        lambda code: cjt188.read_request(target.address, code, ser=number, kind=kind, dialect=dialect),
+        ("cjt188", 0x64 + 13, cjt188.is_reply_to),
+    )
 
 
 def dlt645_questions(target: Target, number: int) -> tuple[Question, ...]:
@@ -150,38 +147,28 @@ def dlt645_questions(target: Target, number: int) -> tuple[Question, ...]:
     RefusedError
         The address is not 12 digits.
     """
-    old = str(target.settings.get("edition", "2007")) == "1997"
-    wire = _digits(target, 12)[::-1]
-    questions = []
-    for text in target.settings.get("identifiers", ["9010" if old else "00010000"]):
-        identifier = bytes.fromhex(text)[::-1]
-        frame = SerialFrame("dlt645", wire, 0x01 if old else 0x11, _shifted(identifier))
-        questions.append(Question(frame, 200 + 12, _dlt645_match(frame, _shifted(identifier))))
-    return tuple(questions)
+    edition = str(target.settings.get("edition", "2007"))
+    return _questions(
+        target,
+        ["9010" if edition == "1997" else "00010000"],
+        lambda code: dlt645.read_request(target.address, code, edition=edition),
+        ("dlt645", 200 + 12, dlt645.is_reply_to),
+    )
 
 
-def _dlt645_match(asked: SerialFrame, identifier: bytes) -> Callable[[SerialFrame], bool]:
-    good, error = asked.control | 0x80, asked.control | 0xC0
-
-    def matches(frame: SerialFrame) -> bool:
-        if frame.address != asked.address:
-            return False
-        return frame.control == error or (
-            frame.control in (good, good | 0x20) and frame.data[: len(identifier)] == identifier
-        )
-
-    return matches
+def _questions(
+    target: Target,
+    usual: list[str],
+    request_of: Callable[[int], bytes],
+    rules: tuple[str, int, Callable[[SerialFrame, SerialFrame], bool]],
+) -> tuple[Question, ...]:
+    protocol, longest, is_reply = rules
+    try:
+        codes = [int(text, 16) for text in target.settings.get("identifiers", usual)]
+        frames = [frame_in(request_of(code), protocol) for code in codes]
+    except (ValueError, ProfileError) as error:
+        raise RefusedError(f"address {target.address!r}: {error}") from error
+    return tuple(Question(frame, longest, partial(is_reply, frame)) for frame in frames)
 
 
 QUESTIONS: dict[str, Questions] = {"cjt188": cjt188_questions, "dlt645": dlt645_questions}
-
-
-def _digits(target: Target, count: int) -> bytes:
-    text = target.address.strip()
-    if len(text) != count or any(digit not in "0123456789abcdefABCDEF" for digit in text):
-        raise RefusedError(f"address {target.address!r} is not {count} digits")
-    return bytes.fromhex(text)
-
-
-def _shifted(data: bytes) -> bytes:
-    return bytes((byte + 0x33) & 0xFF for byte in data)
