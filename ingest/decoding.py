@@ -21,9 +21,8 @@ from protocols.errors import ProfileError, ProtocolError, SecurityError, Unsuppo
 from protocols.telegram import MeterId, Telegram
 
 if TYPE_CHECKING:
-    from protocols.profile import MeterProfile
-
     from protocols.mqtt import MqttMessage
+    from protocols.profile import MeterProfile
 
 KeyLookup = Callable[[MeterId], bytes | None]
 
@@ -62,9 +61,10 @@ def _from(module: str, name: str) -> Any:
 
 
 def _mbus(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
-    from ingest.decoding_mbus import telegrams_from_mbus
+    from ingest.decoding_mbus import telegram_from_mbus
 
-    return [Part(telegram) for telegram in telegrams_from_mbus(payload, request.key, state)]
+    telegram, flags = telegram_from_mbus(payload, request.key, state)
+    return [Part(telegram, flags=flags)]
 
 
 def _cjt188(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
@@ -77,6 +77,11 @@ def _dialect_of(profile: str | None) -> str | None:
         return None
     dialect = getattr(profile_named(profile), "dialect", None)
     return dialect if isinstance(dialect, str) else None
+
+
+def _fragment(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
+    """A piece kept as evidence: the frame it belongs to is a delivery of its own."""
+    return []
 
 
 def _dlt645(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
@@ -153,6 +158,7 @@ PROTOCOLS: dict[str, Codec] = {
     "modbus_rtu": _modbus_rtu,
     "lorawan": _lorawan,
     "mqtt": _mqtt,
+    "fragment": _fragment,
 }
 
 # Other names in use: test files, vendors' documents, users' habits.

@@ -1,15 +1,53 @@
-"""Wired and wireless M-Bus with keys found by the meter's address and with the state that spans telegrams."""
+"""Wired and wireless M-Bus with keys found by the meter's address and with the state that spans telegrams.
+
+A telegram is read without a key first: its header says whose it is and whether a key is needed at all. A key that is
+missing leaves the header and the flag ``key.missing``; a wrong one is an error.
+"""
 
 from collections.abc import Callable
-from importlib import import_module
 
 from ingest.decoding_state import DecodingState
+from protocols.mbus import telegram_from_frame
 from protocols.telegram import MeterId, Telegram
 
+KEY_MISSING = "key.missing"
+_MAX_COUNTERS = 1_000_000
 
-def telegrams_from_mbus(
+
+def telegram_from_mbus(
     payload: bytes, key: bytes | Callable[[MeterId], bytes | None] | None, state: DecodingState
-) -> list[Telegram]:
-    """The telegrams of one wired or wireless frame. Raises ProtocolError."""
-    codec = import_module("protocols.mbus")
-    return [codec.telegram_from_frame(payload, key if isinstance(key, bytes) else None)]
+) -> tuple[Telegram, tuple[str, ...]]:
+    """The telegram of one frame and its flags. Raises ProtocolError."""
+    if isinstance(key, bytes):
+        telegram = telegram_from_frame(payload, key, layouts=state.layouts)
+        _check_counter(payload, telegram, key, state)
+    else:
+        telegram = telegram_from_frame(payload, layouts=state.layouts)
+        if _is_protected(telegram) and key is not None:
+            found = key(telegram.meter)
+            if found is not None:
+                telegram = telegram_from_frame(payload, found, layouts=state.layouts)
+                _check_counter(payload, telegram, found, state)
+    closed = any(note.startswith(KEY_MISSING) for note in telegram.diagnostics)
+    return telegram, (KEY_MISSING,) if closed else ()
+
+
+def _is_protected(telegram: Telegram) -> bool:
+    details = telegram.details
+    return details.get("payload") == "encrypted" or details.get("authentication", "none") != "none"
+
+
+def _check_counter(payload: bytes, telegram: Telegram, key: bytes, state: DecodingState) -> None:
+    """Mode 7: the counter of an authenticated message must rise, else it is a replay."""
+    counter = telegram.details.get("counter")
+    if counter is None or telegram.details.get("authentication", "none") == "none":
+        return
+    meter = telegram.meter
+    address = f"{meter.manufacturer}/{meter.serial}"
+    last = state.counters.get(address)
+    if last is not None and int(counter) <= last:
+        # The codec words the refusal; counters are known only after the header told whose message it is.
+        telegram_from_frame(payload, key, layouts=state.layouts, last_counter=last)
+    if address not in state.counters and len(state.counters) >= _MAX_COUNTERS:
+        del state.counters[next(iter(state.counters))]
+    state.counters[address] = int(counter)

@@ -5,17 +5,18 @@ Holds compact-frame layouts, mode-7 counters, Sparkplug aliases, DTU buffers and
 
 import msgspec
 
+from protocols.mbus import LayoutStore
 from protocols.mqtt.message import FamilyState
 
 
 class DecodingState(msgspec.Struct):
     """Memory of one decoding worker; bounded by its users.
 
-    layouts: CRC of the DIF/VIF bytes -> those bytes, for compact frames. counters: meter address -> last counter of
-    security mode 7, which must rise. families: the MQTT families' slots.
+    layouts: of compact frames, by meter type. counters: meter -> last counter of security mode 7, which must rise.
+    families: the MQTT families' slots.
     """
 
-    layouts: dict[int, bytes] = {}
+    layouts: LayoutStore = msgspec.field(default_factory=LayoutStore)
     counters: dict[str, int] = {}
     families: FamilyState = msgspec.field(default_factory=FamilyState)
 

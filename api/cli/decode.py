@@ -13,8 +13,10 @@ from api.cli.decode_batch import decode_lines, error_as_json, json_line, telegra
 from ingest.decoding import decode as decode_bytes
 from ingest.decoding import protocol_name
 from ingest.decoding_detect import bytes_from_text
+from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
 from protocols.errors import ProtocolError
+from protocols.mqtt.message import FamilyState
 
 
 def _usage(message: str) -> NoReturn:
@@ -81,6 +83,7 @@ def decode(
             topic=topic,
             dialect=dialect,
             family=family,
+            state=DecodingState(families=FamilyState(lenient=True)),
         )
     except ProtocolError as error:
         _refused(error, payload, table)

@@ -14,6 +14,7 @@ from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
 from protocols.errors import ContentError, ProtocolError
 from protocols.mqtt.json_text import json_decoder
+from protocols.mqtt.message import FamilyState
 from protocols.telegram import telegram_as_json
 
 MAX_LINE_BYTES = 4 << 20
@@ -54,7 +55,7 @@ def telegrams_as_json(found: list[Decoded]) -> list[dict[str, Any]]:
 
 def decode_lines(source: IO[bytes], sink: IO[bytes]) -> tuple[int, int]:
     """Decode every line of `source` into `sink`; returns (lines, errors). Raises nothing but OSError."""
-    state = DecodingState()
+    state = DecodingState(families=FamilyState(lenient=True))
     lines = errors = 0
     while True:
         line = source.readline(MAX_LINE_BYTES)

@@ -5,9 +5,21 @@ A family named in a gateway's settings wins.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from protocols.errors import ProtocolError, UnsupportedError
-from protocols.mqtt import generic_json, raw_wmbus, thingsboard, wmbusmeters
+from protocols.mqtt import (
+    chirpstack,
+    dtu,
+    generic_json,
+    homeassistant,
+    loriot,
+    raw_wmbus,
+    sparkplug,
+    things_stack,
+    thingsboard,
+    wmbusmeters,
+)
 from protocols.mqtt.json_text import MAX_BYTES
 from protocols.mqtt.mapping import JsonMapping, packaged_mappings, topic_matches
 from protocols.mqtt.message import FamilyState, MqttMessage, Publish
@@ -19,6 +31,12 @@ FAMILIES: dict[str, Decoder] = {
     wmbusmeters.FAMILY: wmbusmeters.decode,
     thingsboard.DEVICE_FAMILY: thingsboard.decode_device,
     thingsboard.GATEWAY_FAMILY: thingsboard.decode_gateway,
+    chirpstack.FAMILY: chirpstack.decode,
+    things_stack.FAMILY: things_stack.decode,
+    loriot.FAMILY: loriot.decode,
+    sparkplug.FAMILY: sparkplug.decode,
+    dtu.FAMILY: dtu.decode,
+    homeassistant.FAMILY: homeassistant.decode,
     generic_json.FAMILY: generic_json.decode,
 }
 
@@ -26,29 +44,50 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("v1/devices/me/telemetry", thingsboard.DEVICE_FAMILY),
     ("v1/gateway/telemetry", thingsboard.GATEWAY_FAMILY),
     ("wmbusmeters/#", wmbusmeters.FAMILY),
+    (chirpstack.TOPIC, chirpstack.FAMILY),
+    (things_stack.TOPIC, things_stack.FAMILY),
+    (f"{sparkplug.NAMESPACE}/#", sparkplug.FAMILY),
+    (homeassistant.TOPIC, homeassistant.FAMILY),
+    ("dtu/#", dtu.FAMILY),
+    ("usr/#", dtu.FAMILY),
 )
 
 
 def family_of(topic: str, payload: bytes) -> str:
     """The family of a publish. Raises UnsupportedError "mqtt.family" where neither topic nor content fits any."""
-    for pattern, family in _TOPICS:
-        if topic_matches(pattern, topic):
-            return family
-    found = _family_by_content(payload)
-    if found is None:
+    family = _family_by_topic(topic) or _family_by_content(payload)
+    if family is None:
         raise UnsupportedError(
             "mqtt.family", f"no payload family fits topic {topic[:80]!r} and {len(payload)} bytes", 0
         )
     return family
 
 
+@lru_cache(maxsize=8192)
+def _family_by_topic(topic: str) -> str | None:
+    return next((family for pattern, family in _TOPICS if topic_matches(pattern, topic)), None)
+
+
+# Words in the first bytes of a JSON text that give a family away; all of a row must be there.
+_WORDS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+    (chirpstack.FAMILY, (b'"deviceInfo"', b'"fCnt"')),
+    (chirpstack.FAMILY, (b'"deduplicationId"', b'"devEui"')),
+    (things_stack.FAMILY, (b'"end_device_ids"',)),
+    (loriot.FAMILY, (b'"cmd"', b'"EUI"')),
+    (wmbusmeters.FAMILY, (b'"media"', b'"id"')),
+)
+
+
 def _family_by_content(payload: bytes) -> str | None:
     start = payload[:64].lstrip()[:1]
     if start in (b"{", b"["):
         head = payload[:4096]
-        if b'"media"' in head and b'"id"' in head:
-            return wmbusmeters.FAMILY
+        for family, words in _WORDS:
+            if all(word in head for word in words):
+                return family
         return generic_json.FAMILY
+    if dtu.looks_like_serial(payload):
+        return dtu.FAMILY
     return raw_wmbus.FAMILY if raw_wmbus.telegrams_from_payload(payload) else None
 
 

@@ -147,13 +147,16 @@ def record_from_field(field: Field | None, key: str, value: Any) -> DataRecord |
     )
 
 
-def records_from_values(values: dict[str, Any], skip: frozenset[str] = frozenset()) -> tuple[DataRecord, ...]:
-    """Records of a flat JSON object, in its order, at most MAX_RECORDS of them."""
+def records_from_values(
+    values: dict[str, Any], skip: frozenset[str] = frozenset(), units: dict[str, str] | None = None
+) -> tuple[DataRecord, ...]:
+    """Records of a flat JSON object, in its order, at most MAX_RECORDS of them. `units`: key -> unit told elsewhere."""
     records: list[DataRecord] = []
     for key, value in values.items():
         if key in skip:
             continue
-        record = record_from_field(field_from_name(key), key, value)
+        field = field_from_name(key, units.get(key) if units else None)
+        record = record_from_field(field, key, value)
         if record is not None:
             records.append(record)
             if len(records) >= MAX_RECORDS:

@@ -8,6 +8,7 @@ from typing import Any
 from protocols.errors import ContentError
 from protocols.mqtt.encode import json_bytes
 from protocols.mqtt.fields import records_from_values, value_text_of
+from protocols.mqtt.homeassistant import units_of
 from protocols.mqtt.json_text import time_from_json, value_from_json
 from protocols.mqtt.mapping import JsonMapping, mapping_for, message_from_mapping
 from protocols.mqtt.message import FamilyState, MqttMessage, Publish
@@ -52,10 +53,11 @@ def decode(publish: Publish, state: FamilyState, mapping: JsonMapping | None = N
     items = value if isinstance(value, list) else [value]
     if len(items) > MAX_SAMPLES:
         raise ContentError("mqtt.too_many", f"{len(items)} objects in one publish, at most {MAX_SAMPLES} are read")
-    return tuple(_message(publish.topic, item) for item in items)
+    units = units_of(publish.topic, state)
+    return tuple(_message(publish.topic, item, units) for item in items)
 
 
-def _message(topic: str, values: Any) -> MqttMessage:
+def _message(topic: str, values: Any, units: dict[str, str]) -> MqttMessage:
     if not isinstance(values, dict):
         raise ContentError("json.type", f"a JSON object is expected, this is {type(values).__name__}")
     serial_key = next((key for key in _SERIALS if value_text_of(values.get(key))), None)
@@ -68,7 +70,9 @@ def _message(topic: str, values: Any) -> MqttMessage:
     if moment is not None:
         details["time"] = moment.isoformat()
     medium = value_text_of(values.get("medium") or values.get("media")).lower()
-    telegram = Telegram("mqtt", MeterId(serial, medium=medium[:32]), records_from_values(inner, skip), details=details)
+    telegram = Telegram(
+        "mqtt", MeterId(serial, medium=medium[:32]), records_from_values(inner, skip, units), details=details
+    )
     return MqttMessage(FAMILY, "mqtt", telegram=telegram, time=moment)
 
 

@@ -50,6 +50,8 @@ class FamilyState(msgspec.Struct):
     """
 
     slots: dict[str, dict[str, Any]] = {}
+    # Whether what a missing birth would have named is shown unnamed instead of refused: for people, not for books.
+    lenient: bool = False
 
     def slot(self, family: str) -> dict[str, Any]:
         """The family's own dictionary, made on first use."""
