@@ -8,7 +8,7 @@ the reason.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from protocols.modbus.map import ModbusMap
 
 _CACHE_SIZE = 4096
+# A meter clock further off than this says nothing about the months it stored.
+_CLOCK_TOLERANCE = timedelta(days=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,18 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class StatusBit:
-    """A pattern of an info code or status word: set where ``word & mask == value``."""
+    """A pattern of an info code or status word: set where ``word & mask == value``; value None: where any bit of it is."""
 
     mask: int
-    value: int
+    value: int | None
     word: str
     severity: str
     title: str = ""
+
+    def matches(self, code: int) -> bool:
+        """Whether the pattern is in `code`."""
+        masked = code & self.mask
+        return masked != 0 if self.value is None else masked == self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +165,11 @@ class MeterProfile:
         telegram : Telegram
             As its decoder made it.
         reference : datetime, optional
-            Naive local time of the read, for monthly storages of telegrams that carry neither dates nor a clock.
+            Naive local time of the read: dates monthly storages of telegrams without a clock, and keeps those of a meter
+            whose clock is far off undated.
         """
         meter_time = _clock_of(telegram)
-        times = storage_times(telegram, self.history, meter_time or reference)
+        times = storage_times(telegram, self.history, _trusted(meter_time, reference))
         readings: list[RegisterReading] = []
         seen: set[tuple[str, datetime | None]] = set()
         protocol, medium = telegram.protocol, telegram.meter.medium
@@ -221,7 +229,7 @@ class MeterProfile:
         return None
 
     def _flags(self, telegram: Telegram, info_code: int | None) -> tuple[str, ...]:
-        found = [] if info_code is None else [bit for bit in self.status_bits if info_code & bit.mask == bit.value]
+        found = [] if info_code is None else [bit for bit in self.status_bits if bit.matches(info_code)]
         words = [bit.word for bit in sorted(found, key=lambda bit: SEVERITIES.index(bit.severity))]
         if telegram.protocol in ("mbus", "wmbus") and telegram.status:
             words += [word for mask, value, word in MBUS_STATUS if telegram.status & mask == value]
@@ -255,6 +263,13 @@ def _clock_of(telegram: Telegram) -> datetime | None:
             except ValueError:
                 return None
     return None
+
+
+def _trusted(meter_time: datetime | None, reference: datetime | None) -> datetime | None:
+    """Where months are counted back from: the meter stored by its own clock, so a clock that is far off dates nothing."""
+    if meter_time is None or reference is None:
+        return meter_time or reference
+    return meter_time if abs(meter_time - reference) < _CLOCK_TOLERANCE else None
 
 
 def _own_time(record: DataRecord) -> datetime | None:

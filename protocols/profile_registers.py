@@ -119,7 +119,7 @@ class RegisterRule:
             and record.tariff == self.tariff
             and record.subunit == self.subunit
             and (record.function == self.function)
-            and (record.code == self.code if self.code else record.quantity == self.record)
+            and (record.code.lower() == self.code.lower() if self.code else record.quantity == self.record)
             and (bool(self.code) or all(is_harmless(word) for word in record.modifiers))
         )
 
@@ -151,6 +151,8 @@ def standard_rule(record: DataRecord, storage: int, medium: str) -> RegisterRule
     for modifier in record.modifiers:
         if modifier == _BACKWARD and quantity == "energy" and kind is Quantity.HEAT_ENERGY:
             name, kind = _COOLING
+        elif modifier == _BACKWARD and kind is Quantity.ELECTRIC_ENERGY:
+            name = f"{name}_backward"
         elif modifier in _PHASES:
             name = f"{name}_{_PHASES[modifier]}"
         elif not is_harmless(modifier):

@@ -34,7 +34,7 @@ _REGISTER = {
     "code": str, "unit": str, "scale": int, "digits": int, "note": str,
 }  # fmt: skip
 _HISTORY = {"first": int, "last": int, "monthly": bool, "day": int, "back": int, "date_is": str, "note": str}
-_STATUS = {"bit": int, "mask": int, "value": int, "word": str, "severity": str, "title": str}
+_STATUS = {"bit": int, "mask": int, "value": int, "any": bool, "word": str, "severity": str, "title": str}
 _SAMPLE = {
     "hex": str, "readings": dict, "flags": list, "history": dict, "meter_time": str, "key": str, "serial": str,
     "note": str,
@@ -229,7 +229,13 @@ def _status(where: str, table: Mapping[str, Any]) -> StatusBit:
     if ("bit" in table) == ("mask" in table):
         raise ProfileError("profile.key", f"{where}: either bit or mask")
     mask = 1 << table["bit"] if "bit" in table else table["mask"]
-    return StatusBit(mask, table.get("value", mask), table["word"], table["severity"], table.get("title", ""))
+    return StatusBit(
+        mask,
+        None if table.get("any") else table.get("value", mask),
+        table["word"],
+        table["severity"],
+        table.get("title", ""),
+    )
 
 
 def _sample(where: str, table: Mapping[str, Any]) -> Sample:
