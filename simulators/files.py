@@ -149,8 +149,10 @@ def _write_readings(fleet: Fleet, path: Path, progress: Callable[[int, int], Non
     with sink, ThreadPoolExecutor(1, "write") as writer:
         pending = None
         for number, block in enumerate(fleet_series(fleet), start=1):
-            table = _table(block)
-            rows.extend(meter_row(item.meter) for item in block if item.meter.registered)
+            # A meter that nobody told the registry about would be refused by an import; its absence is the symptom.
+            known = [item for item in block if item.meter.registered]
+            table = _table(known)
+            rows.extend(meter_row(item.meter) for item in known)
             if pending is not None:
                 pending.result()
             pending = writer.submit(sink.write_table, table if path.suffix == ".parquet" else _as_text(table))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from protocols.registers import Register
 from protocols.telegram import MeterId
-from protocols.units import dimension, factor
+from protocols.units import Quantity, dimension, factor
 from simulators.faults import Fault
 from simulators.faults_display import DISPLAY_FAULTS, Shown
 from simulators.faults_sensor import INFO_BATTERY
@@ -203,23 +203,26 @@ class VirtualMeter:
         if row in trace.lost_h:
             elapsed = elapsed - since_installed(trace.lost_h[row])
         first = self.first_index_kwh
-        values: dict[str, NDArray[np.float64]] = {
-            "energy": first + energy,
-            "volume": first / 18.0 + volume,
-            "operating_time": 24.0 + elapsed,
-            "electric_energy": first + PUMP_KWH_M3 * volume + PUMP_BASE_KW * elapsed,
-            "power": trace.power_kw[row][moment],
-            "flow": trace.flow_m3h[row][moment],
-            "supply_temperature": trace.supply_c[row][moment],
-            "return_temperature": trace.return_c[row][moment],
+        values: dict[Quantity, NDArray[np.float64]] = {
+            Quantity.HEAT_ENERGY: first + energy,
+            Quantity.VOLUME: first / 18.0 + volume,
+            Quantity.OPERATING_TIME: 24.0 + elapsed,
+            Quantity.ELECTRIC_ENERGY: first + PUMP_KWH_M3 * volume + PUMP_BASE_KW * elapsed,
+            Quantity.POWER: trace.power_kw[row][moment],
+            Quantity.FLOW: trace.flow_m3h[row][moment],
+            Quantity.SUPPLY_TEMPERATURE: trace.supply_c[row][moment],
+            Quantity.RETURN_TEMPERATURE: trace.return_c[row][moment],
         }
         if any(register.unit == "m3·°C" for register in self.model.registers):
-            for side, degrees in (("supply", trace.supply_c[row]), ("return", trace.return_c[row])):
+            for quantity, degrees in (
+                (Quantity.SUPPLY_TEMPERATURE_VOLUME, trace.supply_c[row]),
+                (Quantity.RETURN_TEMPERATURE_VOLUME, trace.return_c[row]),
+            ):
                 total = np.concatenate(([0.0], np.cumsum(np.diff(trace.volume_m3[row]) * degrees)))
-                values[f"{side}_temperature_volume"] = first / 18.0 * 40.0 + since_installed(total)
+                values[quantity] = first / 18.0 * 40.0 + since_installed(total)
         counts = {}
         for register in self.model.registers:
-            value = values[register.name] / COUNT_SIZES[(register.unit, register.scale)]
+            value = values[register.quantity] / COUNT_SIZES[(register.unit, register.scale)]
             # A counter shows whole steps; a momentary value is rounded.
             counts[register.name] = (np.floor(value + 1e-9) if register.cumulative else np.rint(value)).astype(np.int64)
         return counts

@@ -17,7 +17,6 @@ _NAMES: dict[str, Quantity] = {
     "supply_temperature": Quantity.SUPPLY_TEMPERATURE,
     "return_temperature": Quantity.RETURN_TEMPERATURE,
     "operating_time": Quantity.OPERATING_TIME,
-    "electric_energy": Quantity.ELECTRIC_ENERGY,
     "supply_temperature_volume": Quantity.SUPPLY_TEMPERATURE_VOLUME,
     "return_temperature_volume": Quantity.RETURN_TEMPERATURE_VOLUME,
 }
@@ -114,7 +113,7 @@ _ROWS = (
     ("itron-cf-echo2-modbus", "Itron CF Echo II", "modbus", "ACW", "heat", None, "modbus",
      _heat(("kWh", 0, 7), ("L", 0, 9), ("kW", -1), ("L/h", 0), -1, hours=False), ""),
     ("dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645",
-     (register_of("electric_energy", "kWh", -2, 8),), "2007"),
+     (Register("energy", Quantity.ELECTRIC_ENERGY, "kWh", -2, 8),), "2007"),
 )  # fmt: skip
 # Where the profile that reads a model is not called like it.
 _PROFILES = {"kamstrup-wireless": "kamstrup-403", "sensostar-wireless": "sensostar", "json": "json-heatbook"}

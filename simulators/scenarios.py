@@ -15,7 +15,7 @@ CJT_MODELS = ("cjt188-tiangang", "cjt188-huizhong", "cjt188-runa", "cjt188-lichu
 DEMO_SMALLEST = 218
 
 
-def demo(*, seed: int = 1, meters: int = DEMO_SMALLEST, origin: datetime) -> Fleet:
+def demo(*, seed: int = 1, meters: int = DEMO_SMALLEST, origin: datetime, ahead: timedelta = DEMO_AHEAD) -> Fleet:
     """The fleet of ``heatbook run``: at least 218 meters of every protocol in two wintry areas, faults among them.
 
     Parameters
@@ -26,9 +26,11 @@ def demo(*, seed: int = 1, meters: int = DEMO_SMALLEST, origin: datetime) -> Fle
         How many; more than 218 adds houses with M-Bus meters.
     origin : datetime
         Aware. History lies in the 15 days before it, life after it; every fault has begun by then.
+    ahead : timedelta
+        How far beyond the origin hours are prepared at once; the fleet prepares more when asked.
     """
     origin = origin.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    builder = FleetBuilder("demo", seed, origin, origin - DEMO_HISTORY - 5 * DAY, origin + DEMO_AHEAD, MIDWINTER)
+    builder = FleetBuilder("demo", seed, origin, origin - DEMO_HISTORY - 5 * DAY, origin + ahead, MIDWINTER)
     builder.area("daoli", "道里片区", "一队", "harbin")
     builder.area("haidian", "海淀片区", "二队", "beijing")
     _demo_north(builder)
