@@ -138,6 +138,11 @@ class Directory:
             )
         return known.register_id
 
+    @staticmethod
+    def planned(register: Register) -> RegisterEntry:
+        """A register that a dry run would create."""
+        return RegisterEntry(0, register, _count(register))
+
     def key_for(self, identity: MeterId) -> bytes | None:
         """The device key of a meter in clear, None where there is none or it does not open."""
         entry = self.meter_for(identity)

@@ -58,3 +58,12 @@ async def insert(
         f"INSERT INTO meter_status ({_COLUMNS}) VALUES (to_timestamp(%s / 1000000.0), %s, %s, %s, %s, %s)",
         [(s.ts_us, number, s.meter_id, s.info_code, s.meter_time, list(s.flags)) for number, s in rows],
     )
+
+
+async def of_delivery(connection: AsyncConnection[Any], delivery_id: int) -> set[tuple[int, int]]:
+    """(meter id, epoch microseconds) that a delivery has said already."""
+    cursor = await connection.execute(
+        "SELECT meter_id, (extract(epoch FROM ts) * 1000000)::int8 FROM meter_status WHERE delivery_id = %s",
+        (delivery_id,),
+    )
+    return set(await cursor.fetchall())

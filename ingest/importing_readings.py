@@ -1,0 +1,378 @@
+"""`readings.csv` or Parquet: serial, manufacturer, time, quantity, value, unit; millions of rows, never one object a row.
+
+Rules: a chunk of the file is a delivery whose bytes are kept, so that every reading can be traced to its rows; values
+become exact counts of the register, and one finer than the register's last digit is refused with its row; a register that a
+meter lacks is created as fine as the file's values; `info_code` and `meter_time` are what the meter says about itself.
+Importing a file again stores nothing twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from psycopg import AsyncConnection
+
+from ingest.directory import Directory, MeterEntry
+from ingest.importing_columns import Int64, Mask, Values, codes, times, values
+from ingest.importing_files import Batch, batches
+from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.model import Delivery, MeterStatus
+from ingest.store import deliveries, keys, reading_writes, statuses
+from ingest.store.habit import Habit
+from ingest.store.packing import instant_of
+from ingest.store.reading_writes import ReadingColumns
+from ingest.store.touched import touch
+from protocols.registers import Register
+from protocols.telegram import MeterId
+from protocols.units import CANONICAL_UNIT, Quantity, dimension, factor, is_unit
+
+REQUIRED = ("serial", "time", "quantity", "value")
+CHUNK_ROWS = 200_000
+_OLDEST_US = 946_684_800_000_000
+_AHEAD_US = 15 * 60 * 1_000_000
+# Coarser than this is not believed of a measured quantity, whatever the first values look like.
+_LEAST_DECIMALS = {
+    Quantity.SUPPLY_TEMPERATURE: 1, Quantity.RETURN_TEMPERATURE: 1, Quantity.TEMPERATURE_DIFFERENCE: 2,
+    Quantity.FLOW: 3, Quantity.POWER: 1,
+}  # fmt: skip
+_NAME = {Quantity.HEAT_ENERGY: "energy"}
+_SAID = (Quantity.INFO_CODE, Quantity.METER_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A batch as arrays: codes of meter, quantity and unit with their texts, instants, values, and the bytes to keep."""
+
+    first_row: int
+    who: Int64
+    meters: list[tuple[str, str]]
+    what: Int64
+    quantities: list[tuple[str, str]]
+    ts_us: Int64
+    untimed: Mask
+    values: Values
+    payload: bytes
+
+
+@dataclass(slots=True)
+class _Found:
+    """Rows of a chunk that have become readings or statements, as lists of array parts."""
+
+    rows: list[npt.NDArray[np.intp]] = field(default_factory=list)
+    registers: list[Int64] = field(default_factory=list)
+    counts: list[Int64] = field(default_factory=list)
+    meters: list[Int64] = field(default_factory=list)
+    said: dict[tuple[int, int], dict[Quantity, float]] = field(default_factory=dict)
+
+
+def chunk_of(batch: Batch, zone: tzinfo) -> Chunk:
+    """The arrays of a batch; CPU work, safe in a thread."""
+    table = batch.table
+    names = table.schema.names
+    empty = pa.array([""] * table.num_rows)
+    serial_codes, serials = codes(table.column("serial"))
+    maker_codes, makers = codes(table.column("manufacturer") if "manufacturer" in names else empty)
+    quantity_codes, quantities = codes(table.column("quantity"))
+    unit_codes, units = codes(table.column("unit") if "unit" in names else empty)
+    meter_keys, who = np.unique(serial_codes * len(makers) + maker_codes, return_inverse=True)
+    what_keys, what = np.unique(quantity_codes * len(units) + unit_codes, return_inverse=True)
+    ts_us, untimed = times(table.column("time"), zone)
+    return Chunk(
+        first_row=batch.first_row,
+        who=who.astype(np.int64),
+        meters=[(serials[key // len(makers)], makers[key % len(makers)]) for key in meter_keys.tolist()],
+        what=what.astype(np.int64),
+        quantities=[(quantities[key // len(units)], units[key % len(units)]) for key in what_keys.tolist()],
+        ts_us=ts_us,
+        untimed=untimed,
+        values=values(table.column("value")),
+        payload=_kept(table),
+    )
+
+
+def _kept(table: Any) -> bytes:
+    """The rows as they came, as a compressed Arrow stream: a tenth of the text."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_batch(table)
+    return bytes(sink.getvalue())
+
+
+class ReadingsImport:
+    """Takes the chunks of one file one after the other, each in a transaction of its own."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        directory: Directory,
+        path: Path,
+        report: ImportReport,
+        *,
+        now: datetime,
+        copy: bool = True,
+    ) -> None:
+        self._connection = connection
+        self._directory = directory
+        self._path = path
+        self._report = report
+        self._now = now
+        self._copy = copy
+        self._habit = Habit()
+
+    async def run(self, zone: tzinfo, progress: Progress, total: int) -> None:
+        """Import the whole file; the next chunk is read while the server takes the present one."""
+        chunks = (chunk_of(batch, zone) for batch in batches(self._path, required=REQUIRED, rows=CHUNK_ROWS))
+        coming = asyncio.create_task(asyncio.to_thread(next, chunks, None), name="read chunk")
+        while (chunk := await coming) is not None:
+            coming = asyncio.create_task(asyncio.to_thread(next, chunks, None), name="read chunk")
+            try:
+                await self._take(chunk)
+            except BaseException:
+                await asyncio.gather(coming, return_exceptions=True)
+                raise
+            progress(self._report.rows, total)
+
+    async def _take(self, chunk: Chunk) -> None:
+        self._report.rows += len(chunk.who)
+        found = await self._resolve(chunk)
+        rows = sum(len(part) for part in found.rows)
+        self._report.refused += len(chunk.who) - rows - sum(len(said) for said in found.said.values())
+        if self._report.dry_run or not (found.rows or found.said):
+            return
+        async with self._connection.transaction():
+            delivery_id = await self._deliver(chunk)
+            written = await self._write(chunk, found, delivery_id)
+        self._report.written += written
+        self._report.unchanged += rows - written
+
+    async def _deliver(self, chunk: Chunk) -> int:
+        delivery = Delivery(
+            protocol="import",
+            payload=chunk.payload,
+            arrived_at=self._now,
+            read_at=self._now,
+            channel=f"file:{self._path.name}",
+            # The same rows of the same file are the same delivery, whenever they come.
+            idempotency=f"rows from {chunk.first_row}",
+            details={"file": self._path.name, "first_row": chunk.first_row, "rows": len(chunk.who), "form": "arrow"},
+        )
+        digest = keys.digest_of(delivery)
+        fresh, known = await keys.claim(self._connection, [digest], self._habit, copy=self._copy)
+        if digest in known:
+            return known[digest]
+        await deliveries.insert(self._connection, [(fresh[digest], None, delivery)], copy=self._copy)
+        return fresh[digest]
+
+    async def _write(self, chunk: Chunk, found: _Found, delivery_id: int) -> int:
+        heard: dict[int, int] = dict(found.said.keys())
+        written = 0
+        if found.rows:
+            rows = np.concatenate(found.rows)
+            ts_us, meters = chunk.ts_us[rows], np.concatenate(found.meters)
+            columns = ReadingColumns(
+                ts_us=ts_us,
+                value=np.concatenate(found.counts),
+                delivery_id=np.full(len(rows), delivery_id),
+                register_id=np.concatenate(found.registers),
+                flags=np.zeros(len(rows), dtype=np.int64),
+            )
+            fresh = await reading_writes.insert(
+                self._connection, columns, self._habit, history=np.zeros(len(rows), dtype=bool), copy=self._copy
+            )
+            written = len(fresh)
+            heard |= _by_meter(meters, ts_us, np.maximum)
+            if written:
+                owner = dict(zip(columns.register_id.tolist(), meters.tolist(), strict=True))
+                first = _by_meter(fresh.register_id, fresh.ts_us, np.minimum)
+                earliest: dict[int, int] = {}
+                for register, ts in first.items():
+                    earliest[owner[register]] = min(ts, earliest.get(owner[register], ts))
+                await touch(self._connection, earliest, copy=self._copy)
+        await self._say(found, heard, delivery_id)
+        return written
+
+    async def _say(self, found: _Found, heard: dict[int, int], delivery_id: int) -> None:
+        known = await statuses.of_delivery(self._connection, delivery_id)
+        rows = [MeterStatus(meter, ts) for meter, ts in heard.items() if (meter, ts) not in found.said]
+        for (meter, ts), said in found.said.items():
+            code, clock_s = said.get(Quantity.INFO_CODE), said.get(Quantity.METER_TIME)
+            clock = None if clock_s is None else instant_of(round(clock_s * 1e6))
+            rows.append(MeterStatus(meter, ts, None if code is None else int(code), clock))
+        new = [(delivery_id, status) for status in rows if (status.meter_id, status.ts_us) not in known]
+        await statuses.insert(self._connection, new, copy=self._copy)
+
+    async def _resolve(self, chunk: Chunk) -> _Found:
+        entries = [self._directory.meter_for(MeterId(serial, maker)) for serial, maker in chunk.meters]
+        self._report_unknown(chunk, entries)
+        good = self._usable(chunk) & np.array([entry is not None for entry in entries], dtype=bool)[chunk.who]
+        groups = list(_groups(chunk, good))
+        await self._create_registers(chunk, entries, groups)
+        found = _Found()
+        for who, what, rows in groups:
+            entry = entries[who]
+            entry = None if entry is None else self._directory.entry(entry.meter_id)
+            if entry is not None:
+                self._place(found, chunk, entry, what, rows)
+        return found
+
+    def _place(self, found: _Found, chunk: Chunk, entry: MeterEntry, what: int, rows: npt.NDArray[np.intp]) -> None:
+        name, unit = chunk.quantities[what]
+        quantity = _quantity(name)
+        if quantity is None or not _measures(unit, quantity):
+            return
+        if quantity in _SAID:
+            for row, value in zip(rows.tolist(), chunk.values.floats(rows).tolist(), strict=True):
+                found.said.setdefault((entry.meter_id, int(chunk.ts_us[row])), {})[quantity] = value
+            return
+        known = entry.registers.get(_register_name(quantity, entry))
+        if known is None:
+            return
+        register = known.register
+        ratio = factor(unit or CANONICAL_UNIT[quantity], register.unit) / Fraction(10) ** register.scale
+        counts, wrong = chunk.values.counts(rows, ratio)
+        if wrong.any():
+            self._report_finer(chunk, rows[wrong], register)
+            rows, counts = rows[~wrong], counts[~wrong]
+        found.rows.append(rows)
+        found.counts.append(counts)
+        found.registers.append(np.full(len(rows), known.register_id, dtype=np.int64))
+        found.meters.append(np.full(len(rows), entry.meter_id, dtype=np.int64))
+
+    async def _create_registers(
+        self,
+        chunk: Chunk,
+        entries: list[MeterEntry | None],
+        groups: list[tuple[int, int, npt.NDArray[np.intp]]],
+    ) -> None:
+        wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
+        for who, what, rows in groups:
+            entry = entries[who]
+            name, unit = chunk.quantities[what]
+            quantity = _quantity(name)
+            if entry is None or quantity is None or quantity in _SAID or not _measures(unit, quantity):
+                continue
+            register_name = _register_name(quantity, entry)
+            if register_name not in entry.registers:
+                decimals = max(int(chunk.values.decimals(rows).max()), _LEAST_DECIMALS.get(quantity, 0))
+                register = Register(register_name, quantity, unit or CANONICAL_UNIT[quantity], -decimals)
+                wanted.setdefault((entry.meter_id, register_name), (entry, register))
+        if wanted and self._report.dry_run:
+            for entry, register in wanted.values():
+                entry.registers[register.name] = self._directory.planned(register)
+        elif wanted:
+            await self._directory.create_registers(wanted.values())
+
+    def _usable(self, chunk: Chunk) -> Mask:
+        """Rows with a time, a value and a quantity; what is wrong with the others is reported."""
+        good = ~(chunk.untimed | chunk.values.bad)
+        self._each(chunk, np.flatnonzero(chunk.untimed), "time", "cell.unreadable", lambda _: "not an ISO 8601 instant")
+        reasons = chunk.values.reasons
+        bad = np.flatnonzero(chunk.values.bad & ~chunk.untimed)
+        self._each(
+            chunk, bad, "value", "value.missing", lambda row: reasons.get(row, "the value is missing or no number")
+        )
+        latest_us = round(self._now.timestamp() * 1e6) + _AHEAD_US
+        for mask, code, said in (
+            (good & (chunk.ts_us > latest_us), "time.future", "the time lies ahead"),
+            (good & (chunk.ts_us < _OLDEST_US), "time.past", "the time lies before 2000"),
+        ):
+            self._each(chunk, np.flatnonzero(mask), "time", code, lambda _, said=said: said)  # type: ignore[misc]
+            good &= ~mask
+        for what, (name, unit) in enumerate(chunk.quantities):
+            quantity = _quantity(name)
+            if quantity is not None and _measures(unit, quantity):
+                continue
+            rows = np.flatnonzero(good & (chunk.what == what))
+            column = "quantity" if quantity is None else "unit"
+            code = f"{column}.unknown"
+            self._all(
+                chunk,
+                rows,
+                column,
+                code,
+                f"{name!r} is no quantity" if quantity is None else f"{unit!r} does not measure {name}",
+            )
+            good[rows] = False
+        return good
+
+    def _report_unknown(self, chunk: Chunk, entries: list[MeterEntry | None]) -> None:
+        for who, entry in enumerate(entries):
+            if entry is None:
+                serial, maker = chunk.meters[who]
+                rows = np.flatnonzero(chunk.who == who)
+                self._all(
+                    chunk,
+                    rows,
+                    "serial",
+                    "meter.unknown",
+                    f"meter {maker} {serial} is not registered, or not the only one",
+                )
+
+    def _report_finer(self, chunk: Chunk, rows: npt.NDArray[np.intp], register: Register) -> None:
+        text = f"not a whole count of 10^{register.scale} {register.unit}, the last digit of register {register.name}"
+        self._each(chunk, rows, "value", "value.finer", lambda _: text)
+
+    def _each(
+        self, chunk: Chunk, rows: npt.NDArray[np.intp], column: str, code: str, said: Callable[[int], str]
+    ) -> None:
+        for row in rows[:200].tolist():
+            self._report.add(Problem(chunk.first_row + row, column, code, said(row)))
+        if len(rows) > 200:
+            self._report.counts[code] += len(rows) - 200
+            self._report.errors += len(rows) - 200
+
+    def _all(self, chunk: Chunk, rows: npt.NDArray[np.intp], column: str, code: str, message: str) -> None:
+        """One problem that all of some rows have."""
+        if len(rows):
+            more = f" ({len(rows)} rows)" if len(rows) > 1 else ""
+            self._report.add(Problem(chunk.first_row + int(rows[0]), column, code, message + more), len(rows))
+
+
+def _groups(chunk: Chunk, good: Mask) -> Iterator[tuple[int, int, npt.NDArray[np.intp]]]:
+    """(meter, quantity and unit, rows) of the usable rows, rows in file order."""
+    rows = np.flatnonzero(good)
+    key = chunk.who[rows] * len(chunk.quantities) + chunk.what[rows]
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    bounds = np.flatnonzero(np.diff(ordered)) + 1
+    for part in np.split(order, bounds) if len(order) else ():
+        first = int(key[part[0]])
+        yield first // len(chunk.quantities), first % len(chunk.quantities), rows[part]
+
+
+def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:
+    order = np.argsort(owner, kind="stable")
+    names, first = np.unique(owner[order], return_index=True)
+    return dict(zip(names.tolist(), reduce.reduceat(ts_us[order], first).tolist(), strict=True)) if len(names) else {}
+
+
+def _quantity(name: str) -> Quantity | None:
+    try:
+        return Quantity(name)
+    except ValueError:
+        return None
+
+
+def _measures(unit: str, quantity: Quantity) -> bool:
+    if quantity in _SAID:
+        return True
+    unit = unit or CANONICAL_UNIT[quantity]
+    return is_unit(unit) and dimension(unit) == dimension(CANONICAL_UNIT[quantity])
+
+
+def _register_name(quantity: Quantity, entry: MeterEntry) -> str:
+    """The meter's register of that quantity: its only or first one, else the name that profiles give it."""
+    name = _NAME.get(quantity, str(quantity))
+    if name in entry.registers:
+        return name
+    for known in entry.registers.values():
+        if known.register.quantity is quantity and known.register.tariff == 0 and known.register.storage == 0:
+            return known.register.name
+    return name
