@@ -25,7 +25,7 @@ MORE_FOLLOWS = b"\x1f"
 
 @dataclass(frozen=True, slots=False)
 class Counting:
-    """Base: an index that grows by `per_hour` counts an hour from `start` at the beginning of 2020."""
+    """An index that grows by `per_hour` counts an hour, from `start` at the beginning of 2020."""
 
     identity: MeterId
     start: int = 1_000
@@ -42,7 +42,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class CountingMbus(Counting):
-    """Wired M-Bus: energy in kWh and volume in 0.01 m3 as BCD, temperatures; `telegrams` > 1 sends as many a readout."""
+    """Wired M-Bus: energy (kWh) and volume (0.01 m3) as BCD, temperatures; `telegrams` are sent for one readout."""
 
     telegrams: int = 1
     primary: int = 0
