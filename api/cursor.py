@@ -24,12 +24,12 @@ class CursorCodec:
 
     secret: bytes = field(repr=False)
 
-    def text_from_position(self, kind: str, position: Sequence[Any], **question: Any) -> str:
+    def text_from_position(self, kind: str, position: Sequence[Any], /, **question: Any) -> str:
         """Cursor text for the last row of a page. `question`: the filters that the position only holds for."""
         body = msgspec.msgpack.encode([kind, _digest(question), list(position)])
         return base64.urlsafe_b64encode(self._signature(body) + body).rstrip(b"=").decode()
 
-    def position_from_text(self, kind: str, text: str, types: Sequence[type], **question: Any) -> list[Any]:
+    def position_from_text(self, kind: str, text: str, types: Sequence[type], /, **question: Any) -> list[Any]:
         """What `text_from_position` was given.
 
         Raises

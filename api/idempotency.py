@@ -20,6 +20,7 @@ from ingest.store import people
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
+ROUTE_HOLDER: Final = "heatbook.route"
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _MAX_KEY: Final = 200
 
@@ -34,6 +35,8 @@ class IdempotentRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
+            # For api.metrics: what an included router finds does not reach the middleware otherwise.
+            request.scope.get(ROUTE_HOLDER, []).append(self.path_format)
             key = request.headers.get(HEADER)
             if key is None or request.method not in _UNSAFE:
                 return await handler(request)

@@ -4,12 +4,13 @@ Labels are route templates, never addresses: their number stays small whatever i
 """
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.idempotency import ROUTE_HOLDER
 from ingest.store.database import Pool
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -50,6 +51,8 @@ class CountRequests:
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        found: list[str] = []
+        scope[ROUTE_HOLDER] = found
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -60,7 +63,6 @@ class CountRequests:
         try:
             await self.app(scope, receive, noted)
         finally:
-            route: Any = scope.get("route")
-            template = str(getattr(route, "path", "other"))
+            template = found[0] if found else "other"
             self.metrics.requests.labels(scope["method"], template, str(status)).inc()
             self.metrics.seconds.labels(template).observe(time.perf_counter() - started)

@@ -1,8 +1,10 @@
 """A running service over a fresh database, and callers of every role."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from fastapi import FastAPI
 from api.access import SYSTEM
 from api.app import create_app, load_secrets
 from api.people import service as people
+from ingest.assessment import assess
 from ingest.config import Settings
 from ingest.directory import Directory
 from ingest.pipeline import Pipeline
@@ -105,3 +108,32 @@ def reading_body(serial: str, at: datetime, energy: str, volume: str | None = No
         "payload": {"meter": meter, "time": at.isoformat(), "readings": values},
         "time": at.isoformat(),
     }
+
+
+@pytest.fixture
+def push_hours(service: Service) -> Callable[..., Awaitable[list[int]]]:
+    """Pushes hourly readings of a meter: `first` hour, number, kWh of the first index and of every hour."""
+
+    async def push(
+        place: Place, first: datetime, hours: int, *, index: Decimal = Decimal("1000.00"), step: Decimal = Decimal("1.23"),
+        offset: timedelta = timedelta(0),
+    ) -> list[int]:  # fmt: skip
+        items = []
+        for number in range(hours):
+            at = first + timedelta(hours=number) + offset
+            items.append(reading_body(place.serial, at, f"{index + number * step:.2f}", f"{(index + number) / 10:.3f}"))
+        answer = await service.caller("technician").post("/api/v1/deliveries", json=items)
+        assert answer.json()["stored"] == hours, answer.text
+        return [row["delivery_id"] for row in answer.json()["results"]]
+
+    return push
+
+
+@pytest.fixture
+def assessed(service: Service) -> Callable[..., Awaitable[Any]]:
+    """Runs the assessment as a worker does."""
+
+    async def run(now: datetime = datetime(2026, 3, 10, tzinfo=UTC), *, full: bool = False) -> Any:
+        return await asyncio.to_thread(assess, service.url, now=now, full=full)
+
+    return run
