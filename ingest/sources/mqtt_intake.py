@@ -1,15 +1,27 @@
 """A broker's message as deliveries: idempotency key, and half frames joined so that every delivery stands for itself.
 
 A fragment (DTU passthrough, split LoRaWAN uplinks) is kept as it came; the frame it completes becomes a delivery of
-its own, which can be decoded again at any time without what came before it.
+its own, which can be decoded again at any time without what came before it. Heartbeats are no deliveries.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.model import Delivery
 from ingest.sources.mqtt_settings import MqttSettings
-from protocols.mqtt.idempotency import idempotency_key
+from protocols.errors import ProtocolError
+from protocols.mqtt import FamilyState, MqttMessage, Publish, messages_from_publish
+from protocols.mqtt.dtu import FAMILY as DTU
+from protocols.mqtt.dtu import pending
+from protocols.mqtt.families import family_by_topic
+from protocols.mqtt.idempotency import idempotency_key, minute_key
+from protocols.mqtt.sparkplug import NAMESPACE
+from protocols.mqtt.sparkplug_watch import SparkplugWatch
+
+# Ports of the Lobaro bridge: tens are the part, units their number.
+_SPLIT_PORT = re.compile(rb'"(?:f_port|fPort|port)"\s*:\s*[1-9][1-9]\b')
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +37,61 @@ class MqttIntake:
 
     def __init__(self, settings: MqttSettings, gateway_id: int | None) -> None:
         self._settings, self._gateway_id = settings, gateway_id
+        self._state = FamilyState()
+        self._watch = SparkplugWatch()
+        self._details = {} if settings.family is None else {"family": settings.family}
 
     def connection_lost(self) -> None:
-        """Messages may be missing from here on."""
+        """Messages may be missing from here on; the next ones of a Sparkplug node tell."""
 
     def deliveries(self, topic: str, payload: bytes, arrived_at: datetime, read_at: datetime) -> Taken:
-        """The deliveries of a message, in the order they must be stored."""
-        details = {} if self._settings.family is None else {"family": self._settings.family}
-        delivery = Delivery(
-            "mqtt",
-            payload,
-            arrived_at,
-            read_at,
-            channel=topic,
-            gateway_id=self._gateway_id,
-            profile=self._settings.profile,
-            topic=topic,
-            idempotency=idempotency_key(topic, payload, read_at, self._settings.family),
-            details=details,
-        )
-        return Taken((delivery,))
+        """The deliveries of a message, in the order they must be stored; none for a heartbeat."""
+
+        def delivery(protocol: str, data: bytes, key: str) -> Delivery:
+            return Delivery(
+                protocol,
+                data,
+                arrived_at,
+                read_at,
+                channel=topic,
+                gateway_id=self._gateway_id,
+                profile=self._settings.profile,
+                topic=topic,
+                idempotency=key,
+                details=self._details,
+            )
+
+        family = self._settings.family or family_by_topic(topic)
+        if family == DTU or (payload[:1] == b"{" and _SPLIT_PORT.search(payload)):
+            parts = self._joined(Publish(topic, payload, arrived_at), family, delivery, minute_key(read_at))
+            if parts is not None:
+                return Taken(parts)
+        command = self._watch.observe(topic, payload, arrived_at) if topic.startswith(NAMESPACE) else None
+        key = idempotency_key(topic, payload, read_at)
+        return Taken((delivery("mqtt", payload, key),), command)
+
+    def _joined(
+        self, publish: Publish, family: str | None, delivery: Callable[[str, bytes, str], Delivery], key: str
+    ) -> tuple[Delivery, ...] | None:
+        """Fragment and completed frames; None where the message stands for itself or can't be understood."""
+        waiting = bool(pending(self._state, publish.topic))
+        try:
+            messages = messages_from_publish(
+                publish.topic, publish.payload, state=self._state, family=family, publish=publish
+            )
+        except ProtocolError:
+            # Decoding will say the same, and quarantine keeps the bytes.
+            return None
+        events = {message.event for message in messages}
+        if "heartbeat" in events:
+            return ()
+        split = waiting or "fragment" in events or bool(pending(self._state, publish.topic))
+        if not split and not any(_was_split(message) for message in messages):
+            return None
+        frames = [delivery(message.protocol, message.payload, key) for message in messages if message.payload]
+        return (delivery("fragment", publish.payload, key), *frames)
+
+
+def _was_split(message: MqttMessage) -> bool:
+    """Whether an uplink brought the last part of a telegram: a server's uplinks are "lorawan" otherwise."""
+    return message.protocol == "wmbus" and message.port is not None and message.port > 11

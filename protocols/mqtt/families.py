@@ -55,7 +55,7 @@ _TOPICS: tuple[tuple[str, str], ...] = (
 
 def family_of(topic: str, payload: bytes) -> str:
     """The family of a publish. Raises UnsupportedError "mqtt.family" where neither topic nor content fits any."""
-    family = _family_by_topic(topic) or _family_by_content(payload)
+    family = family_by_topic(topic) or _family_by_content(payload)
     if family is None:
         raise UnsupportedError(
             "mqtt.family", f"no payload family fits topic {topic[:80]!r} and {len(payload)} bytes", 0
@@ -64,7 +64,8 @@ def family_of(topic: str, payload: bytes) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _family_by_topic(topic: str) -> str | None:
+def family_by_topic(topic: str) -> str | None:
+    """The family that a topic names by itself."""
     return next((family for pattern, family in _TOPICS if topic_matches(pattern, topic)), None)
 
 

@@ -45,7 +45,7 @@ class _Envelope(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
-def idempotency_key(topic: str, payload: bytes, at: datetime, family: str | None = None) -> str:
+def idempotency_key(topic: str, payload: bytes, at: datetime) -> str:
     """The key of a publish, never empty. `at`: the instant its readings belong to, aware UTC.
 
     Equal keys with equal bytes are one message; a key alone is not compared across devices.
@@ -60,6 +60,11 @@ def idempotency_key(topic: str, payload: bytes, at: datetime, family: str | None
         return "stamped"
     if topic.startswith("spBv1.0/"):
         return "stamped"
+    return minute_key(at)
+
+
+def minute_key(at: datetime) -> str:
+    """The key of a message without any of its own: the minute of `at`, aware UTC."""
     return at.strftime("%Y-%m-%dT%H:%MZ")
 
 
