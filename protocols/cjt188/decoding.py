@@ -12,13 +12,13 @@ from decimal import Decimal
 from protocols.cjt188.detection import likely_dialect, padded_in_front, unshifted
 from protocols.cjt188.dialects import STANDARD, Dialect, dialect_named
 from protocols.cjt188.layouts import HIGH_BYTES, READ_ADDRESS, REFUSED, UNITS, VALVE_WORDS, medium_of
-from protocols.cjt188.plan import Plan, Step, plan_of
+from protocols.cjt188.plan import Plan, plan_of
 from protocols.errors import ContentError, DeviceError
 from protocols.serial_frame import SerialFrame, frame_in
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
 
 _NINES = {"9" * count for count in (4, 6, 8)}
-_INSTANTANEOUS = Function.INSTANTANEOUS
+_NOW = Function.INSTANTANEOUS
 
 
 def telegram_from_frame(frame: bytes, dialect: str | Dialect | None = None) -> Telegram:
@@ -113,7 +113,7 @@ def identifier_of(data: bytes) -> tuple[int, bool, bool]:
 def _unshifted_if_needed(di: int, frame: SerialFrame, body: bytes, dialect: Dialect) -> bytes:
     """Shifted dialects also send frames without offset (address replies do): the unit codes decide."""
     plan = plan_of(di, frame.kind, frame.is_reply, dialect, len(body))
-    units = [step.unit_at for step in plan.steps if step.dimension] if plan is not None else []
+    units = [step.unit_at for step in plan.steps if step.units] if plan is not None else []
     plain = sum(body[at] in UNITS for at in units)
     without = sum((body[at] - 0x33) & 0xFF in UNITS for at in units)
     return body if plain > without else unshifted(body)
@@ -167,30 +167,26 @@ def _records(
     text = body[::-1].hex() if plan.little else wire
     records: list[DataRecord] = []
     status: tuple[int, int] | None = None
-    for step in plan.steps:
-        part, quantity, storage, unit, dimension, decimals, unit_at, first, last, raw_first, raw_last = step
+    for part, quantity, storage, unit, exponent, units, unit_at, first, last, raw_first, raw_last in plan.steps:
         digits = text[first:last]
         raw = wire[raw_first:raw_last]
         error: str | None = None
         value: Decimal | str | None = None
         if part == "bcd":
-            if dimension:
-                entry = UNITS.get(body[unit_at])
-                if entry is None or entry[1] != dimension:
-                    records.append(_bad_unit(step, body[unit_at], raw, code))
+            if units:
+                entry = units.get(body[unit_at])
+                if entry is None:
+                    kind = "unit.unexpected" if body[unit_at] in UNITS else "unit.unknown"
+                    error = f"{kind}: 0x{body[unit_at]:02X}"
+                    records.append(DataRecord(quantity, "", None, _NOW, storage, 0, 0, raw, error, (), code))
                     continue
-                unit = entry[0]
-                decimals -= entry[2]
-            if digits.isdigit():
-                value = (
-                    Decimal(f"{digits[:-decimals]}.{digits[-decimals:]}")
-                    if decimals > 0
-                    else Decimal(int(digits)).scaleb(-decimals)
-                )
+                unit, exponent = entry
+            if not digits.isdigit():
+                error = f"bcd.invalid: nibble above 9 in {digits}"
+            else:
+                value = Decimal(digits + exponent)
                 if digits in _NINES and dialect.nines:
                     error = "value.placeholder: all nines"
-            else:
-                error = f"bcd.invalid: nibble above 9 in {digits}"
         elif part == "clock":
             value, error = _clock(digits)
         elif part == "status":
@@ -202,14 +198,8 @@ def _records(
             error = None if value else "value.unknown"
         else:
             value = digits.upper()
-        records.append(DataRecord(quantity, unit, value, _INSTANTANEOUS, storage, 0, 0, raw, error, (), code))
+        records.append(DataRecord(quantity, unit, value, _NOW, storage, 0, 0, raw, error, (), code))
     return tuple(records), status
-
-
-def _bad_unit(step: Step, unit_code: int, raw: str, code: str) -> DataRecord:
-    kind = "unit.unexpected" if unit_code in UNITS else "unit.unknown"
-    error = f"{kind}: 0x{unit_code:02X}"
-    return DataRecord(step.quantity, "", None, _INSTANTANEOUS, step.storage, 0, 0, raw, error, (), code)
 
 
 def _clock(digits: str) -> tuple[str | None, str | None]:

@@ -5,6 +5,8 @@ temperatures of water); the best one wins, ties go to the F-padded address, then
 standard.
 """
 
+from collections.abc import Iterator
+
 from protocols.cjt188.dialects import (
     BIG_ENDIAN,
     SHIFTED,
@@ -14,14 +16,10 @@ from protocols.cjt188.dialects import (
     UNIT_FIRST,
     Dialect,
 )
-from protocols.cjt188.layouts import UNITS
 from protocols.cjt188.plan import Plan, plan_of
 
-# Hottest water of a heating network, hundredths of a degree.
-_HOTTEST = 25000
-_UNIT_POINTS = 4
-_CLOCK_POINTS = 6
-_TEMPERATURE_POINTS = 2
+# A unit code of the right kind is rarer than a byte in range.
+_UNIT_POINTS = 3
 
 UNSHIFT = bytes((value - 0x33) & 0xFF for value in range(256))
 SHIFT = bytes((value + 0x33) & 0xFF for value in range(256))
@@ -37,36 +35,21 @@ def shifted(data: bytes) -> bytes:
     return data.translate(SHIFT)
 
 
-def _is_clock(digits: str) -> bool:
-    return (
-        digits.isdigit()
-        and digits[:2] in ("20", "00")
-        and "01" <= digits[4:6] <= "12"
-        and "01" <= digits[6:8] <= "31"
-        and digits[8:10] < "24"
-        and digits[10:12] < "60"
-        and digits[12:14] < "60"
-    )
+def fits(body: bytes, plan: Plan) -> bool:
+    """Whether every byte that this layout constrains (unit codes, clock, temperatures) can be what the layout says."""
+    return all(body[at] in allowed for at, allowed in plan.marks)
 
 
-def _score(body: bytes, plan: Plan) -> tuple[int, int, int]:
-    """Points, the most points possible, and significant digits of the values."""
+def _score(body: bytes, plan: Plan) -> tuple[int, int]:
+    """Constrained bytes that do not hold, as a negative number, unit codes counting most; significant digits of the values."""
     text = (body[::-1] if plan.little else body).hex()
-    points = best = digits = 0
+    points = -sum(body[at] not in allowed for at, allowed in plan.marks)
+    digits = 0
     for step in plan.steps:
-        value = text[step.first : step.last]
-        if step.dimension:
-            best += _UNIT_POINTS
-            entry = UNITS.get(body[step.unit_at])
-            points += _UNIT_POINTS if entry is not None and entry[1] == step.dimension else 0
-            digits += len(value.lstrip("0"))
-        elif step.part == "clock":
-            best += _CLOCK_POINTS
-            points += _CLOCK_POINTS if _is_clock(value) else 0
-        elif step.unit == "°C":
-            best += _TEMPERATURE_POINTS
-            points += _TEMPERATURE_POINTS if value.isdigit() and int(value) <= _HOTTEST else 0
-    return points, best, digits
+        if step.units:
+            points -= 0 if body[step.unit_at] in step.units else _UNIT_POINTS
+            digits += len(text[step.first : step.last].lstrip("0"))
+    return points, digits
 
 
 def _noisy_temperatures(body: bytes, plan: Plan) -> bool:
@@ -100,25 +83,35 @@ def likely_dialect(
     plan = plan_of(di, kind, reply, STANDARD, length)
     if plan is None:
         return BIG_ENDIAN if padded_in_front(address) else STANDARD
-    points, best, digits = _score(body, plan)
-    if points == best and low_first and not offset:
+    if low_first and not offset and fits(body, plan):
         return STANDARD
+    candidates = list(_candidates(di, kind, body, plan, low_first=low_first, offset=offset, reply=reply))
+    fitting = [dialect for dialect, data, other in candidates if other.marks and fits(data, other)]
+    if len(fitting) == 1:
+        return fitting[0]
     padded = padded_in_front(address)
-    chosen = SHIFTED if offset else STANDARD
-    rank = (points, not padded, -digits)
-    candidates = [(SHIFTED_UNIT_FIRST if offset else UNIT_FIRST, body)]
-    if not low_first and not offset:
-        candidates.append((BIG_ENDIAN, body))
-    if _noisy_temperatures(body, plan):
-        candidates.append((TWO_BYTE_TEMPERATURES, body))
-    if not offset and points < best:
-        plain = unshifted(body)
-        candidates += [(SHIFTED, plain), (SHIFTED_UNIT_FIRST, plain)]
-    for dialect, data in candidates:
-        other = plan_of(di, kind, reply, dialect, length)
-        assert other is not None
-        points, _, digits = _score(data, other)
-        contender = (points, padded if dialect is BIG_ENDIAN else not padded, -digits)
-        if contender > rank:
-            chosen, rank = dialect, contender
+    chosen, best = STANDARD, (-len(body) * _UNIT_POINTS, False, 0)
+    for dialect, data, other in candidates:
+        points, digits = _score(data, other)
+        rank = (points, (dialect is BIG_ENDIAN) == padded, -digits)
+        if rank > best:
+            chosen, best = dialect, rank
     return chosen
+
+
+def _candidates(
+    di: int, kind: int, body: bytes, plan: Plan, *, low_first: bool, offset: bool, reply: bool
+) -> Iterator[tuple[Dialect, bytes, Plan]]:
+    """Layouts that come into question, the standard first, each with the body as it would read it."""
+    layouts = [(SHIFTED, body), (SHIFTED_UNIT_FIRST, body)] if offset else [(STANDARD, body), (UNIT_FIRST, body)]
+    if not low_first and not offset:
+        layouts.append((BIG_ENDIAN, body))
+    if _noisy_temperatures(body, plan):
+        layouts.append((TWO_BYTE_TEMPERATURES, body))
+    if not offset:
+        plain = unshifted(body)
+        layouts += [(SHIFTED, plain), (SHIFTED_UNIT_FIRST, plain)]
+    for dialect, data in layouts:
+        other = plan_of(di, kind, reply, dialect, len(body))
+        assert other is not None
+        yield dialect, data, other

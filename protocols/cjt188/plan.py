@@ -8,20 +8,23 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from protocols.cjt188.dialects import Dialect
-from protocols.cjt188.layouts import Field, fields_of
+from protocols.cjt188.layouts import UNITS, Field, fields_of
 
 
 class Step(NamedTuple):
-    """One field placed. `first`/`last` slice the ordered text, `raw_first`/`raw_last` the wire text; `unit_at` is -1
-    without unit.
+    """One field placed.
+
+    `units` maps each unit code that the field may carry to its unit and exponent text ("E-2"); it is empty where no unit
+    byte follows, then `unit` and `exponent` hold. `first`/`last` slice the ordered text, `raw_first`/`raw_last` the wire
+    text; `unit_at` is the unit byte's position.
     """
 
     part: str
     quantity: str
     storage: int
     unit: str
-    dimension: str
-    decimals: int
+    exponent: str
+    units: dict[int, tuple[str, str]]
     unit_at: int
     first: int
     last: int
@@ -30,12 +33,17 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All fields of one message. `missing` names fields that the body is too short for; `covered` counts bytes used."""
+    """All fields of one message.
+
+    `missing` names fields that the body is too short for; `covered` counts bytes used; `marks` are the byte positions and
+    the values that they can have where this layout is the right one.
+    """
 
     steps: tuple[Step, ...]
     little: bool
     covered: int
     missing: tuple[str, ...]
+    marks: tuple[tuple[int, frozenset[int]], ...]
 
 
 def _place(item: Field, at: int, length: int, dialect: Dialect) -> Step:
@@ -48,19 +56,43 @@ def _place(item: Field, at: int, length: int, dialect: Dialect) -> Step:
         quantity, storage = "cooling_energy", 0
     little = dialect.byte_order == "little"
     first = length - value_at - size if little else value_at
+    decimals = dict(dialect.decimals).get(quantity, item.decimals)
     return Step(
         item.part,
         quantity,
         storage,
         item.unit,
-        item.dimension,
-        dict(dialect.decimals).get(quantity, item.decimals),
+        f"E{-decimals}",
+        {code: (unit, f"E{power - decimals}") for code, (unit, of, power) in UNITS.items() if of == item.dimension},
         unit_at,
         2 * first,
         2 * (first + size),
         2 * at,
         2 * (at + item.length),
     )
+
+
+_BCD = frozenset(high << 4 | low for high in range(10) for low in range(10))
+# What the bytes of a clock can be, most significant first: century, year, month, day, hour, minute, second.
+_CLOCK = (
+    frozenset((0x00, 0x20)),
+    _BCD,
+    *(frozenset(byte for byte in _BCD if low <= byte <= high) for low, high in (
+        (0x01, 0x12), (0x01, 0x31), (0x00, 0x23), (0x00, 0x59), (0x00, 0x59))),
+)  # fmt: skip
+# A temperature below 300 °C.
+_TEMPERATURE = (frozenset((0x00, 0x01, 0x02)), _BCD, _BCD)
+
+
+def _marks(step: Step, length: int, *, little: bool) -> list[tuple[int, frozenset[int]]]:
+    if step.units:
+        return [(step.unit_at, frozenset(step.units))]
+    allowed = _CLOCK if step.part == "clock" else _TEMPERATURE if step.unit == "°C" else ()
+    count = (step.last - step.first) // 2
+    places = [step.first // 2 + number for number in range(count)]
+    if little:
+        places = [length - 1 - place for place in places]
+    return list(zip(places, allowed[-count:], strict=False))
 
 
 @lru_cache(maxsize=1024)
@@ -78,4 +110,6 @@ def plan_of(di: int, kind: int, reply: bool, dialect: Dialect, length: int) -> P
             continue
         steps.append(_place(item, at, length, dialect))
         at += item.length
-    return Plan(tuple(steps), dialect.byte_order == "little", at, tuple(missing))
+    little = dialect.byte_order == "little"
+    marks = tuple(mark for step in steps for mark in _marks(step, length, little=little))
+    return Plan(tuple(steps), little, at, tuple(missing), marks)
