@@ -24,7 +24,6 @@ from ingest.config import Settings
 from ingest.errors import UnavailableError
 from simulators.fleet import Fleet
 
-HISTORY = timedelta(days=14)
 # The demo begins two days ago and an hour takes a minute, until it has caught up with the wall.
 HEAD_START = timedelta(days=2)
 SPEED = 60.0
@@ -134,11 +133,11 @@ class Demo:
         self.family.start("ingest", ["ingest"])
         self.family.start("assess", ["assess", "--watch"])
         if not self.state.history_done:
-            steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), HISTORY, say)
+            steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), self._span, say)
             count = asyncio.run(steps)
             self._remember(history_done=True)
-            say(f"history of {HISTORY.days} days read: {count} telegrams")
-        asyncio.run(demo_steps.open_periods(self.database_url, self.state.origin_at, HISTORY))
+            say(f"history of {self._span.days} days read: {count} telegrams")
+        asyncio.run(demo_steps.open_periods(self.database_url, self.state.origin_at, self._span))
 
     def wait_until_ready(self, deadline_s: float) -> None:
         """Until the billing pull answers with at least one quantity that has energy."""
@@ -153,6 +152,10 @@ class Demo:
             json.dump(content, file, indent=1)
         new.replace(self._logins)
         return content
+
+    @property
+    def _span(self) -> timedelta:
+        return timedelta(days=self.settings.demo_days)
 
     def _fleet(self) -> Fleet:
         return demo_steps.fleet_of(self.state.seed, self.state.meters, self.state.origin_at)

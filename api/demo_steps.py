@@ -108,7 +108,7 @@ async def read_history(
         directory = await Directory.load(pool, sealer_for(settings.data, settings.master_key))
         async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline:
             waiting: set[asyncio.Future[Outcome]] = set()
-            for delivery in _history(fleet, span):
+            for delivery in _history(fleet, span, directory):
                 waiting.add(await pipeline.offer(delivery))
                 count += 1
                 if len(waiting) >= IN_FLIGHT:
@@ -127,28 +127,24 @@ def _tally(states: dict[str, int], done: set["asyncio.Future[Outcome]"]) -> None
         states[future.result().state] += 1
 
 
-def _history(fleet: Fleet, span: timedelta) -> Iterator[Delivery]:
+def _history(fleet: Fleet, span: timedelta, directory: Directory) -> Iterator[Delivery]:
     for meter in fleet.meters:
-        step = timedelta(seconds=meter.model.interval_s if meter.protocol != "wmbus" else 3600)
+        entry = directory.meter_for(meter.id)
+        meter_id = None if entry is None else entry.meter_id
+        step = timedelta(seconds=max(meter.model.interval_s, 3600))
         for at, payload in fleet.history(meter, fleet.origin - span, fleet.origin, step):
-            yield delivery_of(meter, at, payload)
+            yield delivery_of(meter, meter_id, at, payload)
 
 
-def delivery_of(meter: VirtualMeter, at: datetime, payload: bytes) -> Delivery:
+def delivery_of(meter: VirtualMeter, meter_id: int | None, at: datetime, payload: bytes) -> Delivery:
     """A telegram of history in the form in which its source would have handed it in."""
     topic = meter.link.settings.get("topic")
-    channel = topic or f"{meter.link.gateway}/{meter.link.address}"
-    polled = topic is None
+    if topic is not None:
+        text = payload.hex().upper().encode() if meter.protocol == "wmbus" else payload
+        return Delivery("mqtt", text, wall_now(), at, channel=topic, topic=topic)
+    channel = f"{meter.link.gateway}/{meter.link.address}"
     return Delivery(
-        protocol=meter.protocol,
-        payload=payload,
-        arrived_at=wall_now(),
-        read_at=at,
-        channel=channel,
-        topic=topic if meter.protocol == "mqtt" else None,
-        profile=meter.profile if meter.protocol == "modbus" else None,
-        details={"serial": meter.id.serial} if meter.protocol == "modbus" else {},
-        idempotency=f"history/{meter.id.serial}" if polled else "",
+        meter.protocol, payload, wall_now(), at, channel=channel, meter_id=meter_id, profile=meter.profile or None
     )
 
 

@@ -51,6 +51,7 @@ class Settings:
     backfill_days: int = 3_660
     demo_meters: int = 240
     demo_seed: int = 7
+    demo_days: int = 14
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = field(default=None, repr=False)
