@@ -3,7 +3,7 @@
 Precedence when values compete: actual > check meter > edited > estimated.
 """
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 
 class Quality(IntFlag):
@@ -38,6 +38,23 @@ class Quality(IntFlag):
     RANGE = 1 << 26
     INACTIVE_USE = 1 << 27
     DEVICE = 1 << 28  # the device itself reported a fault
+    PARTIAL = 1 << 29  # readings cover only a part of the interval: it will be completed
+
+
+class Method(IntEnum):
+    """How the value of an interval came about: `consumption.method`, the estimation ladder of the catalogue."""
+
+    MEASURED = 0
+    LINEAR = 1  # total measured, linear between neighbours of at most 2 h
+    CHECK_METER = 2  # total measured or estimated, shape of a check meter or balance
+    LIKE_DAYS = 3  # total measured, shape of the nearest like days
+    SIGNATURE = 4  # total measured, shape of like days by temperature
+    FLAT = 5  # total measured, nothing known of its shape
+    LAST_YEAR = 6  # no index at the end: the same period of last year by degree days
+    NEIGHBOURS = 7  # no index at the end: neighbours in kWh/m2
+    CONTRACT = 8  # no index at the end: the contract's profile
+    EXTRAPOLATED = 9  # past the last reading, by the point's own switch
+    EDITED = 10  # bounded by an approved edit
 
 
 # ESPI quality-of-reading codes, most telling first.

@@ -1,0 +1,105 @@
+"""`heatbook assess`: readings to validated consumption, findings and alerts; once, or as readings come in."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+import psycopg
+import typer
+
+from api.cli.serve import DatabaseOption, DataOption, _settings, database_of
+
+# Silence touches no meter: a watching run looks for it at this distance.
+POLL_S = 3.0
+ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler to compute on.")]
+
+
+def assess(
+    data: DataOption = None,
+    database_url: DatabaseOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Everything from the first reading on.")] = False,
+    point: Annotated[list[str] | None, typer.Option("--point", help="Only this metering point; repeatable.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and assess whatever comes in.")] = False,
+    cluster: ClusterOption = None,
+) -> None:
+    """Turn readings into validated consumption, findings and alerts. Running it again changes nothing."""
+    from ingest.clock import clock_from_text
+
+    settings = _settings(data, database_url)
+    with database_of(settings) as url:
+        clock = clock_from_text(settings.clock)
+        if watch:
+            _watch(url, clock.now, cluster)
+            return
+        _once(url, clock.now(), full=full, codes=point, cluster=cluster)
+
+
+def _once(url: str, now: datetime, *, full: bool, codes: list[str] | None, cluster: str | None) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ingest.assessment import assess as run
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("assessing", total=None)
+
+        def show(what: str, done: int, whole: int) -> None:
+            bar.update(task, description=what, completed=done, total=whole or None)
+
+        points = None if codes is None else _point_ids(url, codes)
+        report = run(url, now=now, progress=show, full=full, points=points, cluster=cluster)
+    typer.echo(
+        f"run {report.run_id}: {report.points} points, {report.intervals} intervals, {report.changed} new versions, "
+        f"{report.findings} findings, {report.alerts_opened} alerts opened, {report.alerts_closed} closed, "
+        f"{report.seconds:.1f} s"
+    )
+
+
+def _point_ids(url: str, codes: list[str]) -> list[int]:
+    from ingest.errors import NotFoundError
+    from ingest.store.database import connect_sync
+    from ingest.store.series import points_by_code
+
+    with connect_sync(url) as connection:
+        found = points_by_code(connection, codes)
+    unknown = [code for code in codes if code not in found]
+    if unknown:
+        raise NotFoundError(f"no metering point {', '.join(unknown)}", field="point")
+    return list(found.values())
+
+
+def _watch(url: str, now: Callable[[], datetime], cluster: str | None) -> None:
+    """Assess again and again until SIGTERM or Ctrl-C; a database that is away is waited for."""
+    import structlog
+
+    from ingest.assessment import Watch
+    from ingest.errors import UnavailableError
+
+    log = structlog.get_logger("heatbook.assess")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    keeper = Watch(url, cluster=cluster)
+    log.info("assessment waits for readings")
+    while not stop.is_set():
+        try:
+            report = keeper.step(now())
+        except (UnavailableError, psycopg.OperationalError) as error:
+            log.warning("assessment cannot reach the database", reason=str(error))
+            stop.wait(5 * POLL_S)
+            continue
+        if report is not None and (report.changed or report.findings):
+            log.info(
+                "assessed",
+                points=report.points,
+                changed=report.changed,
+                findings=report.findings,
+                opened=report.alerts_opened,
+                seconds=round(report.seconds, 3),
+            )
+        stop.wait(POLL_S)

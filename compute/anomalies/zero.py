@@ -1,0 +1,84 @@
+"""Zero use: nothing counted on an active point while the network heats (V13, H17).
+
+A zero hour is noise on a coarse register: the run must be long enough for several display steps at the use that is
+expected.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compute.days import Days
+from compute.findings import Finding, Kind, Severity, runs
+from compute.kernels.compiled import Bool, Float64
+
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroUse:
+    """`warn_h`, `fail_h`: hours without use; `min_steps`: display steps expected in them; `hdd_k`: degree days of a
+    heating day.
+    """
+
+    warn_h: float = 24.0
+    fail_h: float = 72.0
+    min_steps: float = 4.0
+    hdd_k: float = 3.0
+
+
+def detect(days: Days, limits: ZeroUse) -> list[Finding]:
+    """One finding a run of zero use, from the last use to the end of the last day that saw none."""
+    run_h = days.zero_run_h.astype(np.float64)
+    expected = usual_use(days)
+    hours = np.diff(days.bounds) / HOUR_US
+    due = expected * run_h / hours
+    steps = due > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-9)[:, None]
+    # Where nothing is known of the point's use, only the long run counts.
+    known = np.isfinite(expected)
+    needed = np.where(known, limits.warn_h, limits.fail_h)
+    cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
+    heating = days.active & days.in_season & cold
+    mask = heating & (run_h >= needed) & (steps | ~known) & _heating_throughout(heating, run_h)
+    found = []
+    for row, first, end in runs(mask, bridge=1):
+        last = end - 1
+        hours_zero = float(run_h[row, last])
+        lost = float(np.nan_to_num(due[row, last]))
+        failed = hours_zero >= limits.fail_h
+        found.append(
+            Finding(
+                row,
+                Kind.ZERO_USE,
+                "V13",
+                Severity.CRITICAL if failed else Severity.WARNING,
+                int(days.bounds[first + 1] - run_h[row, first] * HOUR_US),
+                int(days.bounds[end]),
+                0.0,
+                float(np.nan_to_num(expected[row, last])) * 0.25,
+                float(np.nan_to_num(expected[row, last])) * 2.0,
+                "kWh/d",
+                lost,
+                (0.95 if failed else 0.85) if known[row, last] else 0.6,
+                {"zero_h": hours_zero, "expected_kwh": lost, "hdd_k": float(np.nan_to_num(days.hdd_k[row, last]))},
+            )
+        )
+    return found
+
+
+def usual_use(days: Days) -> Float64:
+    """(p, d) kWh a day to expect: the signature's, else what the neighbours' median use means for the point, else
+    NaN.
+    """
+    return np.where(np.isfinite(days.expected_kwh), days.expected_kwh, days.peer_kwh)
+
+
+def _heating_throughout(heating: Bool, run_h: Float64) -> Bool:
+    """Whether the point was to be heated on every day that the run touches: zero before that is no anomaly."""
+    d = heating.shape[1]
+    count = np.cumsum(heating, axis=1)
+    back = np.minimum(np.ceil(run_h / 24.0).astype(np.int64), np.arange(1, d + 1)[None, :])
+    before = np.arange(d)[None, :] - back
+    earlier = np.where(before >= 0, np.take_along_axis(count, np.maximum(before, 0), axis=1), 0)
+    result: Bool = count - earlier >= np.minimum(back, 3)
+    return result

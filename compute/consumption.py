@@ -1,0 +1,143 @@
+"""Consumption of a block of points: totals at every interval bound, and what each interval rests on.
+
+An interval is a difference of two totals, a day is a difference over the same totals: hours, days and any period in
+between add up to the index differences exactly.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from compute.kernels.compiled import Bool, Int8, Int32, Int64, compiled
+from compute.kernels.differences import Anchors, Readings, Segments, chain
+from compute.kernels.resampling import cadence, interval_bits, totals_at
+from compute.quality import Method, Quality
+from compute.series import Grid, IndexSeries
+
+MISSING = int(Quality.MISSING)
+PARTIAL = int(Quality.PARTIAL)
+
+
+class Intervals(NamedTuple):
+    """Buffers of a block: `totals` (p, h+1) int64 joules or millilitres, `bits` (p, h) int32, `method` (p, h) int8."""
+
+    totals: Int64
+    bits: Int32
+    method: Int8
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Consumption of one resolution, (p, n) each; `values` count only where `known`."""
+
+    values: Int64
+    known: Bool
+    bits: Int32
+    method: Int8
+
+
+@compiled
+def fill(
+    readings: Readings,
+    segments: Segments,
+    cadences_us: Int64,
+    bounds: Int64,
+    scratch: Anchors,
+    verdict: Int32,
+    out: Intervals,
+) -> None:
+    """Totals and bits of a block. `cadences_us`: (p,) usual distance of readings, 0 where it is to be found out."""
+    steps = np.empty(64, np.int64)
+    for point in range(len(segments.point_offsets) - 1):
+        m = chain(readings, segments, point, scratch, verdict)
+        anchors = Anchors(scratch.times[:m], scratch.totals[:m], scratch.flags[:m])
+        usual = cadences_us[point] if cadences_us[point] > 0 else cadence(anchors.times, steps)
+        totals_at(anchors, bounds, out.totals[point])
+        interval_bits(anchors, bounds, usual, out.bits[point], out.method[point])
+
+
+def intervals_of(series: IndexSeries, grid: Grid, cadences_us: Int64 | None = None) -> Intervals:
+    """Consumption of `series` on `grid`, in buffers of its own (the engine reuses buffers, see `compute.engine`).
+
+    Parameters
+    ----------
+    series
+        Index readings of p points.
+    grid
+        h hours.
+    cadences_us
+        (p,) int64, usual distance of readings in microseconds, 0 where unknown.
+    """
+    points, hours = series.points, len(grid.hours) - 1
+    out = empty_intervals(points, hours)
+    usual = np.zeros(points, np.int64) if cadences_us is None else cadences_us
+    size = longest(series)
+    scratch = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32))
+    fill(
+        readings_of(series), segments_of(series), usual, grid.hours, scratch, np.empty(len(series.times), np.int32), out
+    )
+    return out
+
+
+def empty_intervals(points: int, hours: int) -> Intervals:
+    """Buffers of a block."""
+    return Intervals(
+        np.zeros((points, hours + 1), np.int64), np.zeros((points, hours), np.int32), np.zeros((points, hours), np.int8)
+    )
+
+
+def readings_of(series: IndexSeries) -> Readings:
+    """The readings as kernels take them."""
+    return Readings(series.times, series.counts, series.flags)
+
+
+def segments_of(series: IndexSeries) -> Segments:
+    """The segments as kernels take them."""
+    return Segments(
+        series.offsets,
+        series.point_offsets,
+        series.numerator,
+        series.denominator,
+        series.capacity,
+        series.limit,
+        series.rate,
+    )
+
+
+def longest(series: IndexSeries) -> int:
+    """Most readings of one point."""
+    ends = series.offsets[series.point_offsets]
+    return int(np.diff(ends).max(initial=0))
+
+
+def hour_rows(intervals: Intervals) -> Rows:
+    """Hourly consumption of the block."""
+    return Rows(np.diff(intervals.totals, axis=1), (intervals.bits & MISSING) == 0, intervals.bits, intervals.method)
+
+
+def day_rows(intervals: Intervals, days: Int64) -> Rows:
+    """Consumption of the local days. `days`: (d+1,) positions of the midnights in the hours.
+
+    A day is measured where both its bounds are, whatever happened inside it: its total is then the meter's own.
+    """
+    totals = intervals.totals[:, days]
+    hours, starts = slice(int(days[0]), int(days[-1])), days[:-1] - days[0]
+    bits = np.bitwise_or.reduceat(intervals.bits[:, hours], starts, axis=1)
+    missed = np.add.reduceat(((intervals.bits[:, hours] & MISSING) != 0).astype(np.int32), starts, axis=1)
+    whole = missed == np.diff(days)
+    bits = np.where(whole, bits, np.where(missed > 0, (bits & ~MISSING) | PARTIAL, bits))
+    inside = _estimated_bounds(intervals.method)[:, days]
+    shape = np.maximum.reduceat(intervals.method[:, hours], starts, axis=1)
+    estimated = (inside[:, :-1] | inside[:, 1:]) & ~whole
+    inner = int(Quality.ESTIMATED | Quality.INTERPOLATED)
+    bits = np.where(estimated, bits, bits & ~inner)
+    method = np.where(estimated | (shape >= int(Method.LAST_YEAR)), shape, 0)
+    return Rows(np.diff(totals, axis=1), ~whole, bits.astype(np.int32), method.astype(np.int8))
+
+
+def _estimated_bounds(method: Int8) -> Bool:
+    """(p, h+1): bounds inside a distributed span, so with a distributed hour on both sides."""
+    inside = np.zeros((method.shape[0], method.shape[1] + 1), np.bool_)
+    inside[:, 1:-1] = (method[:, :-1] != 0) & (method[:, 1:] != 0)
+    return inside

@@ -1,0 +1,121 @@
+"""What a day's hours tell about the day: sums, extremes and runs, in one pass over the hours of a point.
+
+Missing hours neither end nor lengthen a run of zeros: nothing is known of them.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from compute.kernels.compiled import Float32, Float64, Int16, Int32, Int64, compiled
+from compute.quality import Quality
+
+MISSING = int(Quality.MISSING)
+PARTIAL = int(Quality.PARTIAL)
+INTERPOLATED = int(Quality.INTERPOLATED)
+WINDOW_H = 6
+
+
+class DayFigures(NamedTuple):
+    """Figures of the days of a block of points, each (p, d).
+
+    `advance`: energy or volume in the unit of the totals, NaN where nothing is known; `bits`: OR of the hours' bits;
+    `known`: hours fully covered by readings; `shaped`: of these, hours measured rather than distributed; `zero_run`:
+    known hours since the last use, at the end of the day; `highest`, `third`: highest and third-highest hour;
+    `lowest`: lowest measured hour; `window`: highest sum of six successive hours that ends in the day. NaN where no
+    hour was measured.
+    """
+
+    advance: Float64
+    bits: Int32
+    known: Int16
+    shaped: Int16
+    zero_run: Float32
+    highest: Float32
+    third: Float32
+    lowest: Float32
+    window: Float32
+
+
+@compiled
+def day_sums(totals: Int64, bits: Int32, days: Int64, advance: Float64, day_bits: Int32) -> None:
+    """Advance and bits of each day. `totals`: (h+1,), `bits`: (h,), `days`: (d+1,) positions; out: (d,) each.
+
+    A day is missing only where all of its hours are, and partial where only some are.
+    """
+    for d in range(len(days) - 1):
+        first, last = days[d], days[d + 1]
+        found, missing = 0, 0
+        for k in range(first, last):
+            found |= bits[k]
+            missing += (bits[k] & MISSING) != 0
+        if missing == last - first:
+            advance[d] = np.nan
+        else:
+            advance[d] = totals[last] - totals[first]
+            if missing:
+                found = (found & ~MISSING) | PARTIAL
+        day_bits[d] = found
+
+
+@compiled
+def day_extremes(totals: Int64, bits: Int32, days: Int64, point: int, out: DayFigures) -> None:
+    """Runs and extremes of each day of point `point`, written to its row of `out`."""
+    run = 0
+    for d in range(len(days) - 1):
+        known, shaped = 0, 0
+        first_hour, second_hour, third_hour = -1, -1, -1
+        lowest, window = np.int64(2**62), np.int64(-1)
+        for k in range(days[d], days[d + 1]):
+            use = totals[k + 1] - totals[k]
+            if use > 0:
+                run = 0
+            if bits[k] & (MISSING | PARTIAL):
+                continue
+            known += 1
+            run += use == 0
+            if k + 1 >= WINDOW_H and not bits[k + 1 - WINDOW_H] & (MISSING | PARTIAL):
+                window = max(window, totals[k + 1] - totals[k + 1 - WINDOW_H])
+            if bits[k] & INTERPOLATED:
+                continue
+            shaped += 1
+            lowest = min(lowest, use)
+            if use > third_hour:
+                third_hour = use
+                if third_hour > second_hour:
+                    second_hour, third_hour = third_hour, second_hour
+                if second_hour > first_hour:
+                    first_hour, second_hour = second_hour, first_hour
+        out.known[point, d], out.shaped[point, d] = known, shaped
+        out.zero_run[point, d] = run
+        out.highest[point, d] = first_hour if shaped > 0 else np.nan
+        out.third[point, d] = third_hour if shaped > 2 else np.nan
+        out.lowest[point, d] = lowest if shaped > 0 else np.nan
+        out.window[point, d] = window if window >= 0 else np.nan
+
+
+@compiled
+def day_figures(totals: Int64, bits: Int32, days: Int64, out: DayFigures) -> None:
+    """Figures of a block of points. `totals`: (p, h+1) int64, `bits`: (p, h) int32, `days`: (d+1,) positions."""
+    for point in range(len(totals)):
+        day_sums(totals[point], bits[point], days, out.advance[point], out.bits[point])
+        day_extremes(totals[point], bits[point], days, point, out)
+
+
+def empty_figures(points: int, days: int) -> DayFigures:
+    """Buffers for `day_figures`."""
+    shape = (points, days)
+    return DayFigures(
+        np.full(shape, np.nan),
+        np.full(shape, MISSING, np.int32),
+        np.zeros(shape, np.int16),
+        np.zeros(shape, np.int16),
+        np.zeros(shape, np.float32),
+        *(np.full(shape, np.nan, np.float32) for _ in range(4)),
+    )
+
+
+def cut(figures: DayFigures, start: int, stop: int) -> DayFigures:
+    """Views of the rows `start` to `stop`."""
+    columns: list[Any] = [column[start:stop] for column in figures]
+    return DayFigures(*columns)

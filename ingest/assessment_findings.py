@@ -1,0 +1,88 @@
+"""From the engine's findings to alerts: names instead of positions, money instead of energy alone, incidents above
+many.
+
+Rules: an incident explains its findings, so that an outage is one thing to look at and not four hundred.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from compute.days import Days
+from compute.findings import Finding, Kind
+from ingest.assessment_loading import Place
+from ingest.store.findings import AlertBook, StoredFinding
+
+Int64 = NDArray[np.int64]
+
+# Conditions that are over when the meter is well again: nobody has to decide on them.
+SELF_CLOSING = (Kind.COMMS_LOSS, Kind.CLOCK)
+SETTLED = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Counts for the report."""
+
+    opened: int
+    closed: int
+    incidents: int
+
+
+def publish(
+    connection: Connection[Any],
+    places: Sequence[Place],
+    days: Days,
+    findings: Sequence[Finding],
+    assessed: Int64,
+    run_id: int,
+    now: datetime,
+) -> Published:
+    """Write findings, alerts and incidents of the places that were assessed from `assessed` (p,) microseconds on."""
+    rows = np.flatnonzero(assessed < 2**62)
+    points = sorted({places[int(at)].point_id for at in rows})
+    since = _instant(int(assessed[rows].min()))
+    book = AlertBook(connection, points, since, run_id, now)
+    for finding in sorted(findings, key=lambda item: item.from_us):
+        book.record(stored_finding(finding, places[finding.point]))
+    # The first days of a window lack what stands before them: only what began well inside can be taken back.
+    book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
+    book.close_ended([kind.value for kind in SELF_CLOSING], now - SETTLED, points)
+    return Published(book.counts.opened, book.counts.closed, 0)
+
+
+def stored_finding(finding: Finding, place: Place, incident_id: int | None = None) -> StoredFinding:
+    """A finding with the names of the registry and its explanation in numbers."""
+    price = float(place.newest["price_per_kwh"])
+    explanation: dict[str, Any] = {
+        "observed": _rounded(finding.observed),
+        "expected_low": _rounded(finding.expected_low),
+        "expected_high": _rounded(finding.expected_high),
+        "unit": finding.unit,
+        "money_at_stake": round(finding.energy_at_stake_kwh * price, 2),
+        **{name: _rounded(value) for name, value in finding.details.items()},
+    }
+    return StoredFinding(
+        place.point_id, place.newest["meter_id"], place.service, finding.kind.value, finding.rule,
+        0, finding.severity.value, _instant(finding.from_us), _instant(finding.to_us),
+        _known(finding.observed), _known(finding.expected_low), _known(finding.expected_high),
+        round(finding.energy_at_stake_kwh, 3), finding.confidence, explanation, incident_id,
+    )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 4) if math.isfinite(value) else None
+
+
+def _instant(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, tz=UTC) + timedelta(microseconds=us % 1_000_000)

@@ -1,0 +1,317 @@
+"""From rows to the engine's arrays: which registers count for a point, over which installations, on which grid.
+
+Rules: a place is a point and a service; its index runs over the installations of its meters; the index values noted
+at an installation's ends are readings that nothing may throw away. The local calendar of the area makes the days.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from compute.days import ABSENT, STATES, Points, unknown_points
+from compute.quality import Quality
+from compute.scene import Inputs
+from compute.series import Grid, IndexSeries, SampleSeries, SeriesError, grid, index_series, sample_series
+from ingest.store import series as store
+from ingest.store.packing import microseconds
+from protocols.units import factor
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+Array = NDArray[np.generic]
+
+HOUR_US = 3_600_000_000
+# Widest temperature difference a heat meter can see, for V8.
+DIFFERENCE_MAX_K = 120.0
+KWH_PER_M3K = 1.16
+# quantity of the energy index by service; others have only a volume.
+ENERGY_OF_SERVICE = {0: "heat_energy", 1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
+INDEX_ROLES = ("energy", "volume", "operating_time", "supply_temperature_volume", "return_temperature_volume")
+SAMPLE_ROLES = {"supply_temperature": "°C", "return_temperature": "°C", "flow": "m3/h"}
+ROLE_UNIT = {
+    "energy": "J",
+    "volume": "mL",
+    "operating_time": "s",
+    "supply_temperature_volume": "m3·°C",
+    "return_temperature_volume": "m3·°C",
+}
+# Sums of m3·°C are kept in millionths, so that flooring loses nothing.
+ROLE_MULTIPLIER = {"supply_temperature_volume": Decimal(10**6), "return_temperature_volume": Decimal(10**6)}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point and a service with its installations in order of time, as rows of `ingest.store.series`."""
+
+    point_id: int
+    service: int
+    installations: tuple[store.Row, ...]
+
+    @property
+    def newest(self) -> store.Row:
+        """The latest installation: it tells the meter, the area and the rule group of today."""
+        return self.installations[-1]
+
+    @property
+    def meters(self) -> tuple[int, ...]:
+        """Meters in order of time."""
+        return tuple(row["meter_id"] for row in self.installations)
+
+
+def places_of(rows: Sequence[store.Row]) -> list[Place]:
+    """Places of installation rows, in order of point and service."""
+    grouped: dict[tuple[int, int], list[store.Row]] = {}
+    for row in rows:
+        grouped.setdefault((row["point_id"], row["service"]), []).append(row)
+    return [Place(point, service, tuple(found)) for (point, service), found in sorted(grouped.items())]
+
+
+def grid_of(zone: str, first: date, last: date) -> Grid:
+    """Hours and local days from the midnight that opens `first` to the one that closes `last`."""
+    place = ZoneInfo(zone)
+    count = (last - first).days + 2
+    midnights = [datetime.combine(first + timedelta(days=n), datetime.min.time(), place) for n in range(count)]
+    days = np.array([microseconds(midnight) for midnight in midnights], np.int64)
+    hours = np.concatenate([np.arange(a, b, HOUR_US) for a, b in pairwise(days)] + [days[-1:]])
+    return grid(hours, days)
+
+
+def registers_of(connection: Connection[object], places: Sequence[Place]) -> dict[tuple[int, str], store.Row]:
+    """(meter, role) -> register row: the finest display of each quantity that a place needs."""
+    services = {meter: place.service for place in places for meter in place.meters}
+    chosen: dict[tuple[int, str], store.Row] = {}
+    for row in store.load_registers(connection, sorted(services)):
+        quantity = row["quantity"]
+        role = "energy" if quantity == ENERGY_OF_SERVICE.get(services[row["meter_id"]]) else quantity
+        if role in INDEX_ROLES or role in SAMPLE_ROLES:
+            chosen.setdefault((row["meter_id"], role), row)
+    return chosen
+
+
+def worth(register: store.Row, unit: str, multiplier: Decimal) -> Fraction:
+    """What one count of a register is worth in `unit` at a point, exactly."""
+    count: Fraction = factor(register["unit"], unit) * Fraction(10) ** register["scale"]
+    return count * Fraction(multiplier)
+
+
+def points_table(
+    places: Sequence[Place], registers: Mapping[tuple[int, str], store.Row], areas: Mapping[int, int]
+) -> Points:
+    """What the registry knows of the places. `areas`: area id -> row in the weather."""
+    table = unknown_points(len(places))
+    numbers: dict[str, int] = {}
+    place_of = {place.point_id: at for at, place in reversed(list(enumerate(places)))}
+    for at, place in enumerate(places):
+        row = place.newest
+        for role, unit, column in (("energy", "kWh", table.energy_step_kwh), ("volume", "m3", table.volume_step_m3)):
+            register = registers.get((row["meter_id"], role))
+            column[at] = 0.0 if register is None else float(worth(register, unit, row["factor"]))
+        for name, column in (
+            ("qp_m3h", table.qp_m3h), ("qs_m3h", table.qs_m3h),
+            ("design_load_kw", table.design_load_kw), ("heated_area_m2", table.heated_area_m2),
+        ):  # fmt: skip
+            column[at] = np.nan if row[name] is None else float(row[name])
+        table.supply_mounted[at] = row["mounting_side"] == "supply"
+        table.area[at] = areas[row["area_id"]]
+        table.building[at] = numbers.setdefault(row["building"], len(numbers)) if row["building"] else -1
+        table.gateway[at] = -1 if row["gateway_id"] is None else row["gateway_id"]
+        table.parent[at] = place_of.get(row["parent_id"], -1)
+        table.cadence_us[at] = 0 if row["schedule_s"] is None else row["schedule_s"] * 1_000_000
+    return table
+
+
+def states_table(connection: Connection[object], places: Sequence[Place], bounds: Int64) -> NDArray[np.int8]:
+    """(p, d) state of each local day; a day that is not wholly in one state, or before any meter, is `ABSENT`."""
+    result = np.zeros((len(places), len(bounds) - 1), np.int8)
+    rows_of: dict[int, list[int]] = {}
+    for at, place in enumerate(places):
+        rows_of.setdefault(place.point_id, []).append(at)
+        since = np.searchsorted(bounds, microseconds(place.installations[0]["start_at"]), side="right") - 1
+        result[at, : max(since, 0)] = ABSENT
+        if place.newest["end_at"] is not None:
+            result[at, max(np.searchsorted(bounds, microseconds(place.newest["end_at"]), side="right") - 1, 0) :] = (
+                ABSENT
+            )
+    for point, state, start, end in store.load_states(connection, sorted(rows_of)):
+        number = STATES.index(state)
+        low = int(bounds[0]) if start is None else microseconds(start)
+        high = int(bounds[-1]) if end is None else microseconds(end)
+        whole = (bounds[:-1] >= low) & (bounds[1:] <= high)
+        touched = (bounds[:-1] < high) & (bounds[1:] > low) & ~whole
+        for at in rows_of[point]:
+            result[at, whole & (result[at] != ABSENT)] = number
+            if number:
+                result[at, touched] = ABSENT
+    return result
+
+
+def inputs_of(
+    connection: Connection[object],
+    places: Sequence[Place],
+    registers: Mapping[tuple[int, str], store.Row],
+    whole: Grid,
+    cadence_us: Int64,
+    until: datetime,
+) -> Inputs:
+    """Readings of places on a grid, up to the instant `until`."""
+    start = datetime.fromtimestamp(int(whole.hours[0]) / 1e6, tz=until.tzinfo)
+    meters = {meter for place in places for meter in place.meters}
+    wanted = {row["register_id"]: row for (meter, _), row in registers.items() if meter in meters}
+    table = store.load_readings(connection, sorted(wanted), start, until)
+    rows = _Rows(table, _edits(connection, sorted(wanted), start, until))
+    index = {role: _index(places, registers, rows, role, (whole, until)) for role in INDEX_ROLES}
+    sample = {role: _samples(places, registers, rows, role) for role in SAMPLE_ROLES}
+    return Inputs(
+        whole, cadence_us, index["energy"], index["volume"], sample["supply_temperature"], sample["return_temperature"],
+        sample["flow"], index["operating_time"], index["supply_temperature_volume"], index["return_temperature_volume"],
+    )  # fmt: skip
+
+
+class _Rows:
+    """Readings by register, edits laid over them."""
+
+    def __init__(self, table: store.Table, edits: Mapping[int, list[tuple[int, int, int]]]) -> None:
+        self.times = np.ascontiguousarray(table["ts"])
+        self.values = np.ascontiguousarray(table["value"])
+        self.flags = table["flags"].astype(np.int32)
+        numbers, starts = np.unique(table["register_id"], return_index=True)
+        ends = np.append(starts[1:], len(table))
+        self.where = {int(n): (int(a), int(b)) for n, a, b in zip(numbers, starts, ends, strict=True)}
+        self.edits = edits
+
+    def of(self, register: int, low: int, high: int) -> tuple[Int64, Int64, NDArray[np.int32]]:
+        """Readings of a register in [low, high) microseconds."""
+        first, last = self.where.get(register, (0, 0))
+        own = self.times[first:last]
+        a, b = first + int(np.searchsorted(own, low)), first + int(np.searchsorted(own, high))
+        times, values, flags = self.times[a:b], self.values[a:b], self.flags[a:b]
+        edits = [edit for edit in self.edits.get(register, ()) if low <= edit[0] < high]
+        if not edits:
+            return times, values, flags
+        at = np.array([edit[0] for edit in edits], np.int64)
+        stay = ~np.isin(times, at)
+        times = np.concatenate((times[stay], at))
+        order = np.argsort(times, kind="stable")
+        values = np.concatenate((values[stay], np.array([edit[1] for edit in edits], np.int64)))
+        flags = np.concatenate((flags[stay], np.array([edit[2] for edit in edits], np.int32)))
+        return times[order], values[order], flags[order]
+
+
+def _edits(
+    connection: Connection[object], registers: Sequence[int], start: datetime, until: datetime
+) -> dict[int, list[tuple[int, int, int]]]:
+    found: dict[int, dict[int, tuple[int, int, int]]] = {}
+    for register, ts, value, kind in store.load_edits(connection, registers):
+        if start <= ts < until:
+            us = microseconds(ts)
+            flag = int(Quality.EDITED if kind == "edit" else Quality.ESTIMATED)
+            found.setdefault(register, {})[us] = (us, value, flag)
+    return {register: list(rows.values()) for register, rows in found.items()}
+
+
+def _index(
+    places: Sequence[Place],
+    registers: Mapping[tuple[int, str], store.Row],
+    rows: _Rows,
+    role: str,
+    window: tuple[Grid, datetime],
+) -> IndexSeries:
+    """Index series of one role, one series an installation that has the register."""
+    times, values, flags, points = [], [], [], [0]
+    top, bottom, capacity, rate = [], [], [], []
+    for place in places:
+        for installation in place.installations:
+            register = registers.get((installation["meter_id"], role))
+            if register is None:
+                continue
+            time, value, flag = _segment(installation, register, rows, role, window)
+            if len(time) == 0:
+                continue
+            multiplier = (
+                installation["factor"] if role in ("energy", "volume") else ROLE_MULTIPLIER.get(role, Decimal(1))
+            )
+            count = worth(register, ROLE_UNIT[role], multiplier)
+            times.append(time)
+            values.append(value)
+            flags.append(flag)
+            top.append(count.numerator)
+            bottom.append(count.denominator)
+            capacity.append(0 if register["digits"] is None else 10 ** min(register["digits"], 15))
+            rate.append(_rate(installation, role, count))
+        points.append(len(times))
+    offsets = np.concatenate(([0], np.cumsum([len(time) for time in times]))).astype(np.int64)
+    if not times:
+        return index_series(np.empty(0, np.int64), np.empty(0, np.int64), [0], point_offsets=points)
+    return index_series(
+        np.concatenate(times), np.concatenate(values), offsets, point_offsets=points, flags=np.concatenate(flags),
+        numerator=top, denominator=bottom, capacity=capacity, rate=rate,
+    )  # fmt: skip
+
+
+def _segment(
+    installation: store.Row, register: store.Row, rows: _Rows, role: str, window: tuple[Grid, datetime]
+) -> tuple[Int64, Int64, NDArray[np.int32]]:
+    """Readings of one installation with the index values noted at its ends."""
+    bounds, until = window
+    low, end = microseconds(installation["start_at"]), installation["end_at"]
+    high = microseconds(until) if end is None else min(microseconds(end), microseconds(until))
+    time, value, flag = rows.of(register["register_id"], low, high)
+    suffix = {"energy": "index", "volume": "volume"}.get(role)
+    if suffix is None:
+        return time, value, flag
+    exchange = np.array([int(Quality.EXCHANGE)], np.int32)
+    initial, final = installation[f"initial_{suffix}"], installation[f"final_{suffix}"]
+    if initial is not None and bounds.hours[0] <= low < microseconds(until):
+        stay = time > low
+        time, value, flag = time[stay], value[stay], flag[stay]
+        time, value = np.concatenate(([low], time)), np.concatenate(([initial], value))
+        flag = np.concatenate((exchange, flag))
+    if final is not None and end is not None and bounds.hours[0] <= microseconds(end) <= microseconds(until):
+        time, value = np.append(time, high), np.append(value, final)
+        flag = np.concatenate((flag, exchange))
+    return time.astype(np.int64), value.astype(np.int64), flag.astype(np.int32)
+
+
+def _rate(installation: store.Row, role: str, count: Fraction) -> float:
+    """Most counts a second that the pipe can deliver, 0 where the meter's size is unknown (V8)."""
+    qs = installation["qs_m3h"] or (2 * installation["qp_m3h"] if installation["qp_m3h"] else None)
+    if qs is None or installation["service"] not in (1, 2):
+        return 0.0
+    if role == "energy":
+        return KWH_PER_M3K * float(qs) * DIFFERENCE_MAX_K * 1000.0 / float(count)
+    if role == "volume":
+        return 1.25 * float(qs) * 1e6 / 3600.0 / float(count)
+    return 0.0
+
+
+def _samples(
+    places: Sequence[Place], registers: Mapping[tuple[int, str], store.Row], rows: _Rows, role: str
+) -> SampleSeries:
+    """Measured values of one role, one series a place."""
+    times, values, offsets = [np.empty(0, np.int64)], [np.empty(0, np.float32)], [0]
+    for place in places:
+        size = 0
+        for installation in place.installations:
+            register = registers.get((installation["meter_id"], role))
+            if register is None:
+                continue
+            end = installation["end_at"]
+            high = 2**62 if end is None else microseconds(end)
+            time, value, _ = rows.of(register["register_id"], microseconds(installation["start_at"]), high)
+            scale = float(worth(register, SAMPLE_ROLES[role], Decimal(1)))
+            times.append(time)
+            values.append((value * scale).astype(np.float32))
+            size += len(time)
+        offsets.append(offsets[-1] + size)
+    return sample_series(np.concatenate(times), np.concatenate(values), offsets)
+
+
+__all__ = ["Place", "SeriesError", "grid_of", "inputs_of", "places_of", "points_table", "registers_of", "states_table"]

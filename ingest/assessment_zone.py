@@ -1,0 +1,231 @@
+"""One time zone's part of a run: load, compute, write what changed, judge.
+
+Rules: readings are loaded only for the places to assess, in chunks; the judgement sees the days of every place of
+the zone, because areas, buildings and neighbours explain each other. Findings are kept only for the places that were
+assessed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from compute import engine
+from compute.consumption import empty_intervals
+from compute.days import Days
+from compute.findings import Finding
+from compute.kernels.daily import DayFigures
+from compute.rules import RuleSet
+from compute.scene import History, Hourly, Inputs, Scene
+from compute.season import Season
+from compute.series import Grid
+from compute.view import UNUSABLE
+from ingest.assessment_findings import publish
+from ingest.assessment_loading import Place, grid_of, inputs_of, points_table, registers_of, states_table
+from ingest.assessment_rows import DAY, HOUR, changes
+from ingest.store import series
+from ingest.store.consumption import UNKNOWN, load_current, newest_hours, write_versions
+from ingest.store.packing import microseconds
+
+Int64 = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+
+# Places whose hours are in memory at a time: about 300 MB for a year.
+CHUNK_PLACES = 1000
+# Readings this long before the earliest change are loaded again: look-ahead and look-back of the rules on sequences.
+LOOK_BACK = timedelta(days=8)
+# Days of stored consumption that the judgement sees before the earliest change: a signature's window and some weeks.
+HISTORY = timedelta(days=75)
+# Changes are grouped by age, so that one late reading does not load a month for everybody.
+AGES = (timedelta(days=2), timedelta(days=10), timedelta(days=40))
+# A new reading may change what the last readings before it were taken for.
+LOOK_AHEAD_READINGS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneResult:
+    """Counts for the report."""
+
+    points: int = 0
+    intervals: int = 0
+    changed: int = 0
+    findings: int = 0
+    alerts_opened: int = 0
+    alerts_closed: int = 0
+    incidents: int = 0
+
+
+class Zone:
+    """The places of one time zone."""
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        name: str,
+        places: Sequence[Place],
+        run_id: int,
+        now: datetime,
+        progress: Progress,
+    ) -> None:
+        self.connection, self.name, self.places = connection, name, places
+        self.run_id, self.now, self.progress = run_id, now, progress
+        self.beginning = series.first_reading(connection) or now
+        self.registers = registers_of(connection, places)
+        areas = sorted({place.newest["area_id"] for place in places})
+        self.area_rows = {area: row for row, area in enumerate(areas)}
+        self.points = points_table(places, self.registers, self.area_rows)
+        self.rule_sets = series.load_rule_sets(connection)
+        self.rule_set_of = np.array([self.rule_sets[place.newest["rule_group_id"]][0] for place in places], np.int64)
+        self.intervals = self.changed = 0
+
+    def assess(self, work: Mapping[tuple[int, int], datetime]) -> ZoneResult:
+        """Assess the places of `work`: (point, service) -> instant of the earliest change."""
+        keys = [(place.point_id, place.service) for place in self.places]
+        due = {at: work[key] for at, key in enumerate(keys) if key in work}
+        if not due:
+            return ZoneResult()
+        parts = self._hours(due)
+        start = min(int(part.grid.hours[0]) for part in parts)
+        self.progress("judging", len(due), len(due))
+        days = self._days(parts, _instant(start) - HISTORY)
+        found = self._judge(days, parts)
+        published = publish(self.connection, self.places, days, found, self._assessed(parts), self.run_id, self.now)
+        return ZoneResult(
+            len(due), self.intervals, self.changed, len(found), published.opened, published.closed, published.incidents
+        )
+
+    def _hours(self, due: Mapping[int, datetime]) -> list[Hourly]:
+        """First stage for all places, window by window; what changed is written."""
+        windows: dict[datetime, list[int]] = {}
+        for at, since in due.items():
+            windows.setdefault(self._window(since), []).append(at)
+        parts: list[Hourly] = []
+        done = 0
+        while windows:
+            start, members = windows.popitem()
+            whole = self._grid(start)
+            for first in range(0, len(members), CHUNK_PLACES):
+                rows = np.array(members[first : first + CHUNK_PLACES], np.int64)
+                part, late = self._chunk(rows, whole, {int(at): due[int(at)] for at in rows})
+                if late and start > self.beginning:
+                    windows.setdefault(self.beginning, []).extend(late)
+                parts.append(part)
+                done += len(rows) - len(late)
+                self.progress("assessing", done, len(due))
+        return parts
+
+    def _window(self, since: datetime) -> datetime:
+        for age in AGES:
+            if self.now - since <= age:
+                return max(self.beginning, self.now - age - LOOK_BACK)
+        return self.beginning
+
+    def _grid(self, start: datetime) -> Grid:
+        zone = ZoneInfo(self.name)
+        return grid_of(self.name, start.astimezone(zone).date(), self.now.astimezone(zone).date())
+
+    def _chunk(self, rows: Int64, whole: Grid, due: Mapping[int, datetime]) -> tuple[Hourly, list[int]]:
+        """Consumption of some places; those whose window holds no reading before the change come back as late."""
+        places = [self.places[at] for at in rows]
+        until = self.now + timedelta(microseconds=1)
+        inputs = inputs_of(self.connection, places, self.registers, whole, self.points.cadence_us[rows], until)
+        since = np.array([microseconds(due[int(at)]) for at in rows], np.int64)
+        write_from, late = _write_from(inputs, since, int(whole.hours[0]))
+        if _instant(int(whole.hours[0])) <= self.beginning:
+            late = np.zeros(len(rows), np.bool_)
+        result = engine.hourly(inputs, rows=rows)
+        kept = np.where(late, np.int64(2**62), write_from)
+        for resolution in (HOUR, DAY):
+            new = changes(self.connection, places, result, resolution, kept, self.rule_set_of[rows])
+            self.changed += write_versions(self.connection, new, run_id=self.run_id, known_from=self.now)
+        self.intervals += result.energy.bits.size
+        return _daily_only(result, ~late), [int(at) for at in rows[late]]
+
+    def _days(self, parts: Sequence[Hourly], start: datetime) -> Days:
+        """The view of all places, stored days under the fresh ones."""
+        whole = self._grid(max(start, self.beginning))
+        states = states_table(self.connection, self.places, whole.day_bounds)
+        scene = Scene(whole, self.points, states, self._weather(whole))
+        return engine.days_of(scene, parts, self._history(whole), Season())
+
+    def _history(self, whole: Grid) -> History:
+        points = sorted({place.point_id for place in self.places})
+        begin, end = _instant(int(whole.hours[0])), _instant(int(whole.hours[-1]))
+        stored = load_current(self.connection, points, DAY, begin, end)
+        place_of = {(place.point_id, place.service): at for at, place in enumerate(self.places)}
+        shape = (len(self.places), len(whole.days) - 1)
+        energy, volume, usable = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.bool_)
+        if len(stored):
+            keys = stored["point_id"].astype(np.int64) * 8 + stored["service"]
+            numbers, inverse = np.unique(keys, return_inverse=True)
+            row = np.array([place_of.get((int(key) // 8, int(key) % 8), -1) for key in numbers], np.int64)[inverse]
+            column = np.searchsorted(whole.day_bounds, stored["start_us"])
+            fits = (row >= 0) & (whole.day_bounds[column] == stored["start_us"])
+            row, column, stored = row[fits], column[fits], stored[fits]
+            energy[row, column] = np.where(stored["energy_j"] == UNKNOWN, np.nan, stored["energy_j"] / 3.6e6)
+            volume[row, column] = np.where(stored["volume_ml"] == UNKNOWN, np.nan, stored["volume_ml"] / 1e6)
+            usable[row, column] = (stored["flags"] & UNUSABLE) == 0
+        newest = newest_hours(self.connection, points)
+        last = [microseconds(newest[place.point_id]) if place.point_id in newest else 0 for place in self.places]
+        return History(energy, volume, usable, np.array(last, np.int64))
+
+    def _weather(self, whole: Grid) -> NDArray[np.float32]:
+        """(a, h) outside temperature by hour."""
+        result = np.full((len(self.area_rows), len(whole.hours) - 1), np.nan, np.float32)
+        table = series.load_weather(self.connection, _instant(int(whole.hours[0])), _instant(int(whole.hours[-1])))
+        if len(table):
+            numbers, inverse = np.unique(table["area_id"], return_inverse=True)
+            row = np.array([self.area_rows.get(int(number), -1) for number in numbers], np.int64)[inverse]
+            column = np.searchsorted(whole.hours, table["ts"], side="right") - 1
+            result[row[row >= 0], column[row >= 0]] = table["temperature_c"][row >= 0]
+        return result
+
+    def _assessed(self, parts: Sequence[Hourly]) -> Int64:
+        """(p,) instant from which each place was assessed now; the far future where it was not."""
+        since = np.full(len(self.places), 2**62, np.int64)
+        for part in parts:
+            since[part.rows] = np.minimum(since[part.rows], part.grid.hours[0])
+        return since
+
+    def _judge(self, days: Days, parts: Sequence[Hourly]) -> list[Finding]:
+        sets = {number: RuleSet(number, settings) for number, settings in self.rule_sets.values()}
+        since = self._assessed(parts)
+        return [item for item in engine.judge(days, sets, self.rule_set_of) if item.to_us > since[item.point]]
+
+
+def _write_from(inputs: Inputs, since: Int64, start: int) -> tuple[Int64, NDArray[np.bool_]]:
+    """(p,) instant from which intervals can be trusted, and whether no reading before the change is in the window."""
+    result = np.full(len(since), 2**62, np.int64)
+    late = np.ones(len(since), np.bool_)
+    for index in (inputs.energy, inputs.volume):
+        ends = index.offsets[index.point_offsets]
+        for at in range(len(since)):
+            times = index.times[ends[at] : ends[at + 1]]
+            before = int(np.searchsorted(times, since[at]))
+            if before:
+                result[at] = min(result[at], int(times[max(0, before - LOOK_AHEAD_READINGS)]))
+                late[at] = False
+    return np.where(late, start, result), late
+
+
+def _daily_only(part: Hourly, keep: NDArray[np.bool_]) -> Hourly:
+    """The daily figures of the rows to keep; hours are written and need no memory."""
+    nothing = empty_intervals(0, 0)
+    rows = [DayFigures(*columns) for columns in _kept((part.energy_days, part.volume_days), keep)]
+    return replace(
+        part, rows=part.rows[keep], energy=nothing, volume=nothing, energy_days=rows[0], volume_days=rows[1],
+        last_us=part.last_us[keep],
+    )  # fmt: skip
+
+
+def _kept(figures: Sequence[DayFigures], keep: NDArray[np.bool_]) -> list[list[Any]]:
+    return [[column[keep] for column in item] for item in figures]
+
+
+def _instant(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, tz=UTC)

@@ -1,0 +1,184 @@
+"""Consumption in versions: what is stored, what changed, what was known on a date.
+
+Rules: nothing is overwritten; a changed interval gets a new version and the old one the instant up to which it was
+known. Synchronous and bulk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+
+from ingest.store.packing import Int2Array, Int4Array, TimestampArray, copy_rows
+from ingest.store.series import Table, copy_table
+
+HOUR, DAY = 1, 2
+# Stands for NULL while rows travel as arrays.
+UNKNOWN = np.int64(-(2**63))
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """Intervals to store, (n,) int64 each; `UNKNOWN` stands for NULL; `version` is the one to write."""
+
+    point_id: Int64
+    service: Int64
+    resolution: Int64
+    start_us: Int64
+    duration_s: Int64
+    energy_j: Int64
+    volume_ml: Int64
+    uncertainty_j: Int64
+    flags: Int64
+    method: Int64
+    rule_set_id: Int64
+    version: Int64
+
+    def __len__(self) -> int:
+        return len(self.point_id)
+
+
+def load_current(
+    connection: Connection[Any], points: Sequence[int], resolution: int, start: datetime, end: datetime
+) -> Table:
+    """Current intervals of points that start in [start, end), in order of point, service and start.
+
+    Columns: `point_id`, `service`, `start_us`, `version`, `energy_j`, `volume_ml` (`UNKNOWN` for NULL), `flags`,
+    `method`.
+    """
+    query = sql.SQL(
+        "SELECT point_id, service, start_at, version, coalesce(energy_j, {null}), coalesce(volume_ml, {null}),"
+        " flags, method FROM consumption WHERE known_to = 'infinity' AND resolution = {resolution}"
+        " AND start_at >= {start} AND start_at < {end} AND point_id = ANY({points}::int[])"
+        " ORDER BY point_id, service, start_at"
+    ).format(
+        null=sql.SQL("(-9223372036854775808)::int8"),
+        resolution=sql.Literal(resolution),
+        start=sql.Literal(start),
+        end=sql.Literal(end),
+        points=sql.Literal(list(points)),
+    )
+    columns = [
+        ("point_id", "int4"), ("service", "int2"), ("start_us", "timestamptz"), ("version", "int2"),
+        ("energy_j", "int8"), ("volume_ml", "int8"), ("flags", "int8"), ("method", "int2"),
+    ]  # fmt: skip
+    return copy_table(connection, query, columns)
+
+
+def write_versions(connection: Connection[Any], rows: NewRows, *, run_id: int, known_from: datetime) -> int:
+    """Store new versions and end the ones they replace; the number of rows written."""
+    replaced = np.flatnonzero(rows.version > 1)
+    if len(replaced):
+        connection.execute(
+            "UPDATE consumption c SET known_to = %b FROM unnest(%b::int[], %b::int2[], %b::int2[], %b::timestamptz[])"
+            " AS item (point_id, service, resolution, start_at) WHERE c.point_id = item.point_id AND"
+            " c.service = item.service AND c.resolution = item.resolution AND c.start_at = item.start_at"
+            " AND c.known_to = 'infinity'",
+            (
+                known_from,
+                Int4Array(rows.point_id[replaced]),
+                Int2Array(rows.service[replaced]),
+                Int2Array(rows.resolution[replaced]),
+                TimestampArray(rows.start_us[replaced]),
+            ),
+        )
+    _copy(connection, rows, run_id, known_from)
+    return len(rows)
+
+
+def _copy(connection: Connection[Any], rows: NewRows, run_id: int, known_from: datetime) -> None:
+    """One COPY for each combination of NULLs: a column that is NULL throughout is left out."""
+    since = int(known_from.timestamp()) * 1_000_000 + known_from.microsecond
+    fixed: list[tuple[str, str, Any]] = [
+        ("start_at", "timestamptz", rows.start_us), ("flags", "int8", rows.flags), ("point_id", "int4", rows.point_id),
+        ("rule_set_id", "int4", rows.rule_set_id), ("duration_s", "int4", rows.duration_s), ("version", "int2",
+        rows.version), ("service", "int2", rows.service), ("resolution", "int2", rows.resolution), ("method", "int2",
+        rows.method),
+    ]  # fmt: skip
+    nullable = [("energy_j", rows.energy_j), ("volume_ml", rows.volume_ml), ("uncertainty_j", rows.uncertainty_j)]
+    pattern = sum(
+        ((values != UNKNOWN).astype(np.int64) << bit for bit, (_, values) in enumerate(nullable)), np.int64(0)
+    )
+    pattern = np.broadcast_to(pattern, (len(rows),))
+    for number in np.unique(pattern):
+        own = np.flatnonzero(pattern == number)
+        columns = [(name, kind, values[own]) for name, kind, values in fixed]
+        columns += [(name, "int8", values[own]) for bit, (name, values) in enumerate(nullable) if number >> bit & 1]
+        columns += [("known_from", "timestamptz", np.int64(since)), ("run_id", "int4", np.int64(run_id))]
+        target = sql.SQL("COPY consumption ({}) FROM STDIN (FORMAT BINARY)").format(
+            sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns)
+        )
+        payload = copy_rows([kind for _, kind, _ in columns], [values for _, _, values in columns], len(own))
+        with connection.cursor().copy(target) as stream:
+            stream.write(payload)
+
+
+_AS_KNOWN = """
+SELECT start_at, duration_s, energy_j, volume_ml, flags, method, version, known_from, rule_set_id, run_id FROM
+consumption WHERE point_id = %(point)s AND service = %(service)s AND resolution = %(resolution)s AND start_at >=
+%(start)s AND start_at < %(end)s AND known_from <= %(on)s AND known_to > %(on)s ORDER BY start_at
+"""
+
+
+def consumption_as_known(
+    connection: Connection[Any],
+    point_id: int,
+    service: int,
+    resolution: int,
+    start: datetime,
+    end: datetime,
+    on: datetime,
+) -> list[dict[str, Any]]:
+    """Intervals of a point in [start, end) as they were known at the instant `on`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            _AS_KNOWN,
+            {"point": point_id, "service": service, "resolution": resolution, "start": start, "end": end, "on": on},
+        ).fetchall()
+
+
+def start_run(connection: Connection[Any], engine: str, now: datetime) -> int:
+    """A new assessment run; its number."""
+    row = connection.execute(
+        "INSERT INTO assessment_run (started_at, engine) VALUES (%s, %s) RETURNING run_id", (now, engine)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def finish_run(
+    connection: Connection[Any],
+    run_id: int,
+    state: str,
+    finished_at: datetime,
+    *,
+    points: int,
+    intervals: int,
+    changed: int,
+    message: str,
+) -> None:
+    """What became of a run."""
+    connection.execute(
+        "UPDATE assessment_run SET state = %s, finished_at = %s, points = %s, intervals = %s, changed = %s,"
+        " message = %s WHERE run_id = %s",
+        (state, finished_at, points, intervals, changed, message, run_id),
+    )
+
+
+def newest_hours(connection: Connection[Any], points: Sequence[int]) -> dict[int, datetime]:
+    """Start of the newest hour of each point that has any consumption; no row for a point without."""
+    return dict(
+        connection.execute(
+            "SELECT p.point_id, c.start_at FROM unnest(%s::int[]) AS p (point_id) CROSS JOIN LATERAL (SELECT start_at"
+            " FROM consumption c WHERE c.point_id = p.point_id AND c.resolution = 1 AND c.energy_j IS NOT NULL"
+            " ORDER BY c.service, c.start_at DESC LIMIT 1) c",
+            (list(points),),
+        ).fetchall()
+    )
