@@ -24,6 +24,8 @@ _MAX_DEVICES = 20_000
 # USR-M100 "topic,qos,retain,payload" mode.
 _CUSTOM = re.compile(rb"([^,\x00-\x1f]{1,200}),([0-2]),([01]),(.*)", re.DOTALL)
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}[ ]?){5,}[\r\n]*")
+# Fewer printable bytes may well be the start of a frame ("h " is 68 20).
+_SHORTEST_TEXT = 4
 _TEXT = re.compile(rb"[\x20-\x7e\r\n\t]{2,128}")
 
 
@@ -42,7 +44,7 @@ def decode(publish: Publish, state: FamilyState) -> tuple[MqttMessage, ...]:
     held, dropped = _held(slot, device, publish.at)
     if _TEXT.fullmatch(data):
         found = scan(held + data)
-        if not found.cuts:
+        if not found.cuts and (len(data) >= _SHORTEST_TEXT or not found.rest):
             # A heartbeat between two halves must not cost the frame: what was held stays.
             return (MqttMessage(FAMILY, event="heartbeat", details={"text": data.decode("ascii", "replace")[:64]}),)
     else:

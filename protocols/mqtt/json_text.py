@@ -66,6 +66,9 @@ def json_decoder(kind: type[T]) -> "Callable[[bytes], T]":
 def _refuse(payload: bytes, error: Exception) -> NoReturn:
     if isinstance(error, ContentError):
         raise error
+    if isinstance(error.__cause__, ContentError):
+        # msgspec wraps what the number hook raises.
+        raise error.__cause__
     if isinstance(error, UnicodeDecodeError):
         raise ContentError("json.encoding", "the text is not UTF-8") from error
     if isinstance(error, RecursionError):
