@@ -22,6 +22,7 @@ RADIATOR_EXCESS_K = 30.0  # mean water over room at nominal power
 OPEN_VALVE_K = 12.0  # cooling of the water through a valve that is fully open: balancing valves see to it
 COLD_WATER_C = 10.0
 VALVE_SHUT_BELOW_C = 8.0
+VALVE_CLOSED_C = -60.0  # setpoint of a closed valve: no frost opens it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def heat_of(
     loss, exchange, slowness = dwellings.loss_kw_k, dwellings.exchange_kw_k, 1.0 / dwellings.capacity_kwh_k
     trickle = dwellings.trickle_kw
     offset = dwellings.supply_offset_k - OPEN_VALVE_K / 2.0
-    room = np.maximum(controls.setpoint_c[0].astype(np.float64), 5.0) + 0.5
+    room = np.maximum(controls.setpoint_c[0].astype(np.float64), 12.0) + 0.5
     outside, sent = weather.temperature_c.tolist(), supply.temperature_c.tolist()
     flowing = supply.flowing.tolist()
     for hour in range(hours):

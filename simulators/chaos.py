@@ -14,7 +14,8 @@ SMALLEST = 40
 MIDWINTER = 15
 HOUSE_SIZE = 20
 # Half of the meters have some trouble; the kinds take turns.
-TROUBLES = tuple(kind.name for kind in KINDS.values() if kind.layer is Layer.TRANSPORT) + (
+TROUBLES = (
+    *(kind.name for kind in KINDS.values() if kind.layer is Layer.TRANSPORT),
     "transient_garbage", "transient_dip", "jitter", "clock_drift", "clock_reset", "exchange_without_paperwork",
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import water
-from simulators.building import Controls, Pipes
+from simulators.building import VALVE_CLOSED_C, Controls, Pipes
 from simulators.faults import Fault
 
 Row = NDArray[Any]
@@ -23,7 +23,7 @@ def _someone_heats(controls: Controls, column: int, window: slice, fault: Fault)
 
 
 def _nobody_home(controls: Controls, column: int, window: slice, fault: Fault) -> None:
-    controls.setpoint_c[window, column] = 4.0
+    controls.setpoint_c[window, column] = VALVE_CLOSED_C
     controls.gains_kw[window, column] *= 0.1
     controls.draw_kw[window, column] = 0.0
 

@@ -19,6 +19,7 @@ from simulators.faults_display import DISPLAY_FAULTS, Shown
 from simulators.faults_sensor import INFO_BATTERY
 from simulators.faults_transport import distorted, is_silent, spoken_time
 from simulators.meter_encoding import encoder_of
+from simulators.meter_lorawan import uplink_event
 from simulators.meter_models import MeterModel
 from simulators.network import Supply
 from simulators.randomness import uniform_hash
@@ -278,7 +279,7 @@ class VirtualMeter:
                 weather, _ = self.fleet.surroundings(self.area)
                 begin = datetime(2000, 1, 1, tzinfo=UTC) - timedelta(hours=weather.climate.utc_offset_h)
                 errors[mask] = (begin - fault.start).total_seconds()
-        return np.rint(errors).astype(np.int64)
+        return np.asarray(np.rint(errors), dtype=np.int64)
 
     def meter_time(self, at: datetime) -> datetime:
         """The meter's own clock, naive, local standard time: a few seconds off, more with a clock fault."""
@@ -294,11 +295,13 @@ class VirtualMeter:
         return found[0][1] if found else b""
 
     def mqtt_message(self, at: datetime) -> tuple[str, bytes] | None:
-        """Topic and payload of a meter that is heard over MQTT (wireless telegrams as hexadecimal text, as bridges
-        publish them); None where it is silent. Raises KeyError for a meter without a topic."""
+        """Topic and payload of a meter that is heard over MQTT: wireless telegrams as hexadecimal text, as bridges
+        publish them, LoRaWAN in its network server's event. None where it is silent; KeyError without a topic."""
         payload = self.telegram_bytes(at)
         if not payload:
             return None
+        if self.protocol == "lorawan":
+            return uplink_event(self.id.serial, payload, at)
         return self.link.settings["topic"], payload.hex().upper().encode() if self.protocol == "wmbus" else payload
 
     def telegrams(self, times: Sequence[datetime]) -> Iterator[tuple[datetime, bytes]]:

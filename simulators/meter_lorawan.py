@@ -1,4 +1,7 @@
-"""Virtual heat meters with an Elvaco module: the standard uplink on port 2, and the event a network server makes of it."""
+"""Virtual heat meters with an Elvaco module: the standard uplink on port 2, and the event around it."""
+
+from datetime import datetime
+from uuid import NAMESPACE_OID, uuid5
 
 from protocols.mbus.encoding import Coding, vib_for
 from protocols.mqtt import chirpstack
@@ -22,6 +25,15 @@ def device_eui(serial: str) -> str:
     return f"94193a{int(serial) & 0xFFFFFFFFFF:010x}"
 
 
-def event_topic(serial: str) -> str:
-    """Topic of the network server's uplink events."""
-    return f"application/{APPLICATION}/device/{device_eui(serial)}/event/up"
+def uplink_event(serial: str, payload: bytes, at: datetime) -> tuple[str, bytes]:
+    """Topic and JSON of a ChirpStack uplink event. A repeated instant gives the same deduplication id."""
+    device, seconds = device_eui(serial), int(at.timestamp())
+    return chirpstack.encode(
+        device,
+        payload,
+        port=PORT,
+        counter=seconds // 3600 % 65536,
+        deduplication_id=str(uuid5(NAMESPACE_OID, f"{device}/{seconds}")),
+        time=at.isoformat(),
+        application=APPLICATION,
+    )

@@ -18,7 +18,7 @@ COOLING_MEMORY_H = 14.0
 
 @dataclass(frozen=True, slots=True)
 class SupplyCurve:
-    """Supply temperature: `highest_c` at the design temperature, falling linearly to `lowest_c` at `knee_c` and above."""
+    """Supply temperature: `highest_c` at the design temperature, down to `lowest_c` at `knee_c` and above."""
 
     highest_c: float
     lowest_c: float

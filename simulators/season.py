@@ -1,4 +1,4 @@
-"""The heating year: thousands of meters under true-to-life rates of faults, each labelled, among more harmless look-alikes.
+"""The heating year: thousands of meters, true-to-life rates of labelled faults, more harmless look-alikes than faults.
 
 States of points are constant over the year, so that `points.csv` tells the whole truth about them.
 """
@@ -232,7 +232,7 @@ def _suits(cast: _Cast, name: str, meter: VirtualMeter) -> bool:
     if name in ("stolen_heat", "holiday"):
         return cast.points[meter.point].kind == "dwelling"
     if name in ("wrong_decimal", "unit_change"):
-        return meter.first_index_kwh * 14 < 10 ** ((meter.index.digits or 8) + meter.index.scale)
+        return meter.first_index_kwh * 14 < 10.0 ** ((meter.index.digits or 8) + meter.index.scale)
     return True
 
 

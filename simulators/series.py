@@ -44,9 +44,13 @@ def series_of(meter: VirtualMeter, times_us: Ints) -> MeterSeries:
         if fault.name == "duplicates":
             repeated |= (times >= micros(fault.start)) & (times < micros(fault.end))
     return MeterSeries(
-        meter, times, meter.counts_at(spoken), meter.infos_at(spoken), meter.clock_errors_at(spoken) + (spoken - times) // 1_000_000,
+        meter,
+        times,
+        meter.counts_at(spoken),
+        meter.infos_at(spoken),
+        meter.clock_errors_at(spoken) + (spoken - times) // 1_000_000,
         np.flatnonzero(repeated),
-    )  # fmt: skip
+    )
 
 
 def fleet_series(fleet: Fleet, step_us: int = HOUR_US) -> Iterator[list[MeterSeries]]:

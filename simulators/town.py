@@ -19,7 +19,7 @@ TRICKLE_SHARE = (0.015, 0.05)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A house to draw: `kind` "flats", "shops", "enterprise" or "villas" (a street of single houses), `units` spaces."""
+    """A house to draw: `kind` "flats", "shops", "enterprise" or "villas" (single houses), `units` spaces."""
 
     name: str
     kind: str
@@ -70,7 +70,7 @@ def dwellings_of(houses: tuple[House, ...], climate_name: str, seed: int, block:
             "house": np.full(count, number, dtype=np.int64),
             "area_m2": area,
             "loss_kw_k": loss,
-            "exchange_kw_k": loss * (0.9 if house.kind in ("flats", "shops") else 0.0),
+            "exchange_kw_k": loss * (1.8 if house.kind in ("flats", "shops") else 0.0),
             "capacity_kwh_k": loss * rng.uniform(60.0, 130.0) * rng.uniform(0.9, 1.1, count),
             "setpoint_c": WANTED_C + rng.normal(0.8, 1.0, count),
             "setback_k": setback,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import water
-from simulators.building import Dwellings, Pipes, controls_of, heat_of, pipes_of, standing
+from simulators.building import VALVE_CLOSED_C, Dwellings, Pipes, controls_of, heat_of, pipes_of, standing
 from simulators.faults import Fault, Layer
 from simulators.faults_heat import CONTROL_FAULTS, PIPE_FAULTS
 from simulators.faults_sensor import SENSOR_FAULTS, Sensed
@@ -68,13 +68,16 @@ class Trace:
     @property
     def hours(self) -> int:
         """Number of hours covered."""
-        return self.flow_m3h.shape[1]
+        return int(self.flow_m3h.shape[1])
+
+
+def _hours_between(start: datetime, end: datetime) -> int:
+    return round((end - start).total_seconds() / 3600.0)
 
 
 def hour_window(fault: Fault, start: datetime, hours: int) -> slice:
     """The fault's window in whole hours of a run that begins at `start`."""
-    first = round((fault.start - start).total_seconds() / 3600.0)
-    last = round((fault.end - start).total_seconds() / 3600.0)
+    first, last = _hours_between(start, fault.start), _hours_between(start, fault.end)
     return slice(min(max(first, 0), hours), min(max(last, 0), hours))
 
 
@@ -83,7 +86,7 @@ def pipes_of_block(plan: BlockPlan, weather: Weather, supply: Supply, seed: int)
     dwellings = plan.dwellings
     controls = controls_of(dwellings, weather, seed, plan.number)
     for row, first, last in plan.closed_spells:
-        controls.setpoint_c[max(first, 0) : last, row] = 2.0
+        controls.setpoint_c[max(first, 0) : last, row] = VALVE_CLOSED_C
         controls.gains_kw[max(first, 0) : last, row] *= 0.1
         controls.draw_kw[max(first, 0) : last, row] = 0.0
     for row, fault in plan.faults:

@@ -1,4 +1,4 @@
-"""An exercise for technicians and reviewers: a small estate with one case of every kind, and the answers in the labels."""
+"""An exercise for technicians and reviewers: a small estate, one case of every kind, the answers in the labels."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -137,7 +137,9 @@ def weather_of(climate_name: str, start: datetime, hours: int, seed: int, held_d
     running = np.arange(hours)
     local_hour = (running + local.hour) % 24
     weekday = ((running + local.hour) // 24 + local.weekday()) % 7
-    day = np.full(hours, float(held_day)) if held_day is not None else (since_new_year + running) / 24.0 % 365.25
+    day: NDArray[np.float64] = np.asarray((since_new_year + running) / 24.0 % 365.25, dtype=np.float64)
+    if held_day is not None:
+        day = np.full(hours, float(held_day))
     noise = stream(seed, "weather", climate_name).standard_normal((hours, 3))
     clouds = np.clip(climate.cloudiness + 0.3 * _remembering(noise[:, 1], 30.0), 0.0, 1.0)
     yearly = -climate.yearly_k * np.cos(2 * np.pi * (day - COLDEST_DAY) / 365.25)

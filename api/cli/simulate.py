@@ -46,7 +46,7 @@ def simulate(
         )
     faults = sum(label.kind != "none" for label in fleet.labels)
     console.print(
-        f"{len(fleet.points)} points, {len(fleet.meters)} meters, {written.readings} readings, {faults} labelled faults "
-        f"and {len(fleet.labels) - faults} look-alikes in {out}",
+        f"{len(fleet.points)} points, {len(fleet.meters)} meters, {written.readings} readings, "
+        f"{faults} labelled faults and {len(fleet.labels) - faults} look-alikes in {out}",
         highlight=False,
     )
