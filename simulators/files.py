@@ -36,6 +36,7 @@ CADENCE_H = {
     Quantity.FLOW: 24,
     Quantity.POWER: 24,
     Quantity.OPERATING_TIME: 24,
+    Quantity.ON_TIME: 24,
     Quantity.SUPPLY_TEMPERATURE_VOLUME: 24,
     Quantity.RETURN_TEMPERATURE_VOLUME: 24,
 }

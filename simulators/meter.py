@@ -208,6 +208,7 @@ class VirtualMeter:
             Quantity.HEAT_ENERGY: first + energy,
             Quantity.VOLUME: first / 18.0 + volume,
             Quantity.OPERATING_TIME: 24.0 + elapsed,
+            Quantity.ON_TIME: 24.0 + (times_us - micros(self.installed_at)) / HOUR_US,
             Quantity.ELECTRIC_ENERGY: first + PUMP_KWH_M3 * volume + PUMP_BASE_KW * elapsed,
             Quantity.POWER: trace.power_kw[row][moment],
             Quantity.FLOW: trace.flow_m3h[row][moment],

@@ -69,7 +69,7 @@ _KAMSTRUP_403 = (
 _KAMSTRUP_603 = (
     *_KAMSTRUP_403[:-1],
     _Record("difference", Coding.INT16, _DIFFERENCE_CENTI),
-    _Record("operating_time", _I, _ON_HOURS),
+    _Record("on_time", _I, _ON_HOURS),
     _Record("error_time", _I, _ON_HOURS, function=Function.ERROR),
     _Record("clock", _I, _CLOCK),
     _Record("month", _I, _ENERGY_KWH, storage=1),

@@ -17,6 +17,7 @@ _NAMES: dict[str, Quantity] = {
     "supply_temperature": Quantity.SUPPLY_TEMPERATURE,
     "return_temperature": Quantity.RETURN_TEMPERATURE,
     "operating_time": Quantity.OPERATING_TIME,
+    "on_time": Quantity.ON_TIME,
     "supply_temperature_volume": Quantity.SUPPLY_TEMPERATURE_VOLUME,
     "return_temperature_volume": Quantity.RETURN_TEMPERATURE_VOLUME,
 }
@@ -62,7 +63,7 @@ def _heat(
     power: tuple[str, int] = ("kW", -1),
     flow: tuple[str, int] = ("m3/h", -3),
     temperature_scale: int = -2,
-    hours: bool = True,
+    hours: str = "operating_time",
 ) -> tuple[Register, ...]:
     registers = [
         register_of("energy", *energy),
@@ -73,7 +74,7 @@ def _heat(
         register_of("return_temperature", "°C", temperature_scale),
     ]
     if hours:
-        registers.append(register_of("operating_time", "h", 0, 8))
+        registers.append(register_of(hours, "h", 0, 8))
     return tuple(registers)
 
 
@@ -81,21 +82,30 @@ _E8_E9 = (
     register_of("supply_temperature_volume", "m3·°C", 0, 8),
     register_of("return_temperature_volume", "m3·°C", 0, 8),
 )
-_KAMSTRUP = _heat(("kWh", 0, 8)) + _E8_E9
+_KAMSTRUP_603 = _heat(("kWh", 0, 8), hours="on_time") + _E8_E9
+_KAMSTRUP_403 = _heat(("kWh", 0, 8), hours="") + _E8_E9
 _CJT = _heat(("kWh", -2, 8), ("m3", -2, 8), ("kW", -2), ("m3/h", -4), -2)
 _CJT_WHOLE = _heat(("kWh", 0, 8), ("L", 0, 8), ("W", 0), ("L/h", 0), -2)
 _DECI = _heat(("kWh", 0, 8), temperature_scale=-1)
+_JSON = (
+    *_heat(("kWh", -3, 11), ("m3", -4, 11), ("kW", -3), ("m3/h", -4), -3, hours=""),
+    register_of("operating_time", "h", -2, 10),
+)
+_TUF = (
+    *_heat(("GJ", -3, 8), ("m3", -3, 9), ("GJ/h", -6), ("m3/h", -4), hours=""),
+    register_of("operating_time", "s", 0, 10),
+)
 _SENSOSTAR = _heat(("kWh", 0, 8), ("m3", -3, 8), temperature_scale=-1)
 
 _ROWS = (
     # name, title, protocol, maker, medium, version, profile, encoding, registers, dialect
-    ("kamstrup-603", "Kamstrup MULTICAL 603", "mbus", "KAM", "heat", 0x35, "mbus", _KAMSTRUP, "kamstrup-603"),
-    ("kamstrup-403", "Kamstrup MULTICAL 403", "mbus", "KAM", "heat", 0x34, "mbus", _KAMSTRUP, "kamstrup-403"),
+    ("kamstrup-603", "Kamstrup MULTICAL 603", "mbus", "KAM", "heat", 0x35, "mbus", _KAMSTRUP_603, "kamstrup-603"),
+    ("kamstrup-403", "Kamstrup MULTICAL 403", "mbus", "KAM", "heat", 0x34, "mbus", _KAMSTRUP_403, "kamstrup-403"),
     ("landisgyr-uh50", "Landis+Gyr UH50", "mbus", "LUG", "heat", 0x04, "mbus",
      _heat(("MJ", 0, 8), temperature_scale=-1), "landis"),
     ("diehl-sharky", "Diehl SHARKY 775", "mbus", "HYD", "heat", 0x20, "mbus", _DECI, "sharky"),
     ("sensostar", "Engelmann SensoStar", "mbus", "EFE", "heat", 0x00, "mbus", _SENSOSTAR, "sensostar"),
-    ("kamstrup-wireless", "Kamstrup MULTICAL 403, wireless", "wmbus", "KAM", "heat", 0x34, "wmbus", _KAMSTRUP,
+    ("kamstrup-wireless", "Kamstrup MULTICAL 403, wireless", "wmbus", "KAM", "heat", 0x34, "wmbus", _KAMSTRUP_403,
      "kamstrup-403"),
     ("sensostar-wireless", "Engelmann SensoStar, wireless", "wmbus", "EFE", "heat", 0x00, "wmbus", _SENSOSTAR,
      "sensostar-short"),
@@ -104,14 +114,16 @@ _ROWS = (
     ("cjt188-maituo", "迈拓 heat meter", "cjt188", "1032", "heat", None, "cjt188", _CJT_WHOLE, "maituo"),
     ("cjt188-runa", "瑞纳 heat meter", "cjt188", "2020", "heat", None, "cjt188", _CJT, "runa"),
     ("cjt188-lichuang", "力创 heat meter", "cjt188", "4259", "heat", None, "cjt188", _CJT, "lichuang"),
-    ("json", "Heat meter behind an IoT gateway", "mqtt", "", "heat", None, "json", _heat(("kWh", -1, 9), ("m3", -3, 9)),
+    ("json", "Heat meter behind an IoT gateway", "mqtt", "", "heat", None, "json", _JSON,
      ""),
     ("elvaco", "Kamstrup MULTICAL with Elvaco CMi4140", "lorawan", "KAM", "heat", 0x34, "lorawan",
-     _heat(("kWh", 0, 8), temperature_scale=-1, hours=False), "elvaco"),
-    ("tuf-2000", "TUF-2000", "modbus", "TUF", "heat", None, "modbus",
-     _heat(("GJ", -3, 8), ("m3", -3, 9), ("GJ/h", -6), ("m3/h", -4), hours=False), ""),
+     _heat(("kWh", 0, 8), temperature_scale=-1, hours=""), "elvaco"),
+    ("modbus-a", "Modbus heat meter", "modbus", "", "heat", None, "modbus", _heat(("kWh", 0, 9)), ""),
+    ("diehl-sharky-775-modbus", "Diehl SHARKY 775, Modbus", "modbus", "DME", "heat", None, "modbus",
+     _heat(("kWh", 0, 9), temperature_scale=-1, hours=""), ""),
+    ("tuf-2000", "TUF-2000", "modbus", "TUF", "heat", None, "modbus", _TUF, ""),
     ("itron-cf-echo2-modbus", "Itron CF Echo II", "modbus", "ACW", "heat", None, "modbus",
-     _heat(("kWh", 0, 7), ("L", 0, 9), ("kW", -1), ("L/h", 0), -1, hours=False), ""),
+     _heat(("kWh", 0, 7), ("L", 0, 9), ("kW", -1), ("L/h", 0), -1, hours=""), ""),
     ("dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645",
      (Register("energy", Quantity.ELECTRIC_ENERGY, "kWh", -2, 8),), "2007"),
 )  # fmt: skip
@@ -127,7 +139,7 @@ def _model(row: tuple[str, str, str, str, str, int | None, str, tuple[Register, 
         name, title, protocol, maker, medium, version, _PROFILES.get(name, name), encoding, registers, dialect,
         mounting_side="supply" if encoding == "modbus" else "return",
         interval_s=900 if protocol == "wmbus" else 3600,
-        clocked=encoding not in _UNCLOCKED,
+        clocked=encoding not in _UNCLOCKED or name == "tuf-2000",
         serial_digits=_SERIAL_DIGITS.get(protocol, 8),
         encrypted=name == "sensostar-wireless",
     )  # fmt: skip

@@ -12,6 +12,7 @@ DEMO_AHEAD = 30 * DAY
 MIDWINTER = 15  # day of the year
 MBUS_MODELS = ("kamstrup-603", "kamstrup-403", "landisgyr-uh50", "diehl-sharky", "sensostar")
 CJT_MODELS = ("cjt188-tiangang", "cjt188-huizhong", "cjt188-runa", "cjt188-lichuang")
+MODBUS_MODELS = ("modbus-a", "tuf-2000", "itron-cf-echo2-modbus", "diehl-sharky-775-modbus")
 DEMO_SMALLEST = 218
 
 
@@ -55,7 +56,7 @@ def _demo_north(builder: FleetBuilder) -> None:
     radio = builder.gateway("RADIO-DL", "mqtt", "daoli")
     for number, points in enumerate(codes, start=1):
         flats, master = points[:-1], points[-1]
-        builder.meter(master, "tuf-2000", modbus, str(number), settings={"unit": number})
+        builder.meter(master, MODBUS_MODELS[number % 2], modbus, str(number), settings={"unit": number})
         builder.meter(master, "dlt645", power)
         if number <= 3:
             _mbus_house(builder, flats, builder.gateway(f"MB-DL{number}", "mbus_tcp", "daoli"))
@@ -78,7 +79,7 @@ def _demo_south(builder: FleetBuilder) -> None:
         builder.meter(point, "json", iot)
     masters = (codes[0][-1], codes[1][-1])
     for number, point in enumerate((*masters, *codes[1][:-1], *codes[2], *codes[3]), start=1):
-        builder.meter(point, "tuf-2000", modbus, str(number), settings={"unit": number})
+        builder.meter(point, MODBUS_MODELS[number % len(MODBUS_MODELS)], modbus, str(number), settings={"unit": number})
 
 
 def _demo_more(builder: FleetBuilder, wanted: int) -> None:
