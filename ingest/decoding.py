@@ -168,7 +168,8 @@ ALIASES: dict[str, str] = {
     "cj188": "cjt188", "cj/t188": "cjt188", "cj/t 188": "cjt188",
     "cjt-188": "cjt188", "cjt_188": "cjt188", "cj-t-188": "cjt188",
     "dl/t645": "dlt645", "dl/t 645": "dlt645", "dlt-645": "dlt645", "dlt_645": "dlt645",
-    "modbus_image": "modbus", "modbus_tcp": "modbus", "modbus-rtu": "modbus_rtu", "rtu": "modbus_rtu",
+    "modbus_image": "modbus", "modbus_regs": "modbus", "modbus_tcp": "modbus",
+    "modbus-rtu": "modbus_rtu", "rtu": "modbus_rtu",
     "lora": "lorawan", "manual": "reading", "readings": "reading", "hand": "reading",
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ flushed, so that a program may talk line by line. State spans the lines (split f
 """
 
 import binascii
+from functools import cache
 from typing import IO, Any
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from ingest.decoding import decode
 from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
+from protocols.catalogue import catalogue
 from protocols.errors import ContentError, ProtocolError
 from protocols.mqtt.json_text import json_decoder
 from protocols.mqtt.message import FamilyState
@@ -104,6 +106,9 @@ def _failed(identity: Any, error: ProtocolError) -> dict[str, Any]:
 def _decoded(fields: dict[str, Any], state: DecodingState) -> list[Decoded]:
     topic = _text(fields, "topic")
     protocol = _text(fields, "protocol")
+    profile = _text(fields, "profile")
+    if profile is None and fields.get("map") in _profile_names():
+        profile = fields["map"]
     port = next((fields[name] for name in _PORT_KEYS if fields.get(name) is not None), None)
     if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 255):
         raise ContentError("line.port", "port is no number from 0 to 255")
@@ -111,7 +116,7 @@ def _decoded(fields: dict[str, Any], state: DecodingState) -> list[Decoded]:
         "mqtt" if topic is not None and protocol is None else protocol,
         _payload(fields, topic),
         key=_key(fields),
-        profile=_text(fields, "profile"),
+        profile=profile,
         port=port,
         topic=topic,
         state=state,
@@ -126,23 +131,30 @@ def _payload(fields: dict[str, Any], topic: str | None) -> bytes:
         return payload.encode("utf-8", "surrogatepass")
     if isinstance(payload, (dict, list)):
         return msgspec.json.encode(payload)
+    if fields.get("request") and fields.get("response"):
+        # A Modbus exchange: the request says which registers the answer brings.
+        return _hex(fields, "request") + _hex(fields, "response")
     for name in ("payload_hex", *_BYTES_KEYS) if topic is not None else _BYTES_KEYS:
-        text = fields.get(name)
-        if text is None:
-            continue
-        if not isinstance(text, str):
-            raise ContentError("line.hex", f"{name} is no text")
-        return _bytes(name, text)
+        if fields.get(name) is not None:
+            return _hex(fields, name)
     raise ContentError("line.hex", "the line has neither hex nor payload")
 
 
-def _bytes(name: str, text: str) -> bytes:
+def _hex(fields: dict[str, Any], name: str) -> bytes:
+    text = fields[name]
+    if not isinstance(text, str):
+        raise ContentError("line.hex", f"{name} is no text")
     try:
         return bytes.fromhex(text)
     except (ValueError, binascii.Error):
         digits = "".join(text.split())
         at = next((place for place, digit in enumerate(digits) if digit not in "0123456789abcdefABCDEF"), len(digits))
         raise ContentError("line.hex", f"{name} is not hexadecimal at digit {at} of {len(digits)}", at // 2) from None
+
+
+@cache
+def _profile_names() -> frozenset[str]:
+    return frozenset(catalogue().names())
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:
