@@ -19,6 +19,7 @@ from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.config import Settings
 from ingest.decoding import decode, profile_named
+from ingest.decoding_mbus import KEY_MISSING
 from ingest.decoding_state import DecodingState
 from ingest.directory import Directory, MeterEntry, UnitMismatchError
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
@@ -133,6 +134,10 @@ class DeliveryResolver:
             entry = self._entry_of(delivery, telegram)
             if isinstance(entry, Rejected):
                 columns.refused.append(entry)
+            elif KEY_MISSING in telegram.flags:
+                identity = telegram.telegram.meter
+                reason = f"the telegram of {identity.serial} is encrypted and the registry has no key for its meter"
+                columns.refused.append(Rejected(KEY_MISSING, reason, field="key", meter=identity))
             else:
                 self._collect(columns, delivery, self._by_its_own_profile(entry, telegram), entry)
         if columns.incomplete:
