@@ -5,7 +5,8 @@ is null with its reason and its raw bytes; an unknown code keeps its code and de
 be delimited stop the decoding: `RecordError`, which carries the records found until then.
 """
 
-from decimal import Decimal
+from decimal import Decimal, getcontext
+from operator import mul
 from typing import Final
 
 from protocols.errors import ContentError
@@ -25,9 +26,14 @@ from protocols.telegram import DataRecord, Telegram
 NO_DATA: Final = "no_data"
 FILLER: Final = 0x2F
 
+_INTEGER: Final = Reading.INTEGER
+_VARIABLE: Final = Reading.VARIABLE
 _scaled = EXACT.multiply
-_head_cache: dict[bytes, Head] = {}
-_HEAD_CACHE_SIZE: Final = 16384
+# Bytes of a head -> (their number, what they say).
+_heads: dict[bytes, tuple[int, Head]] = {}
+_HEADS_SIZE: Final = 16384
+# The longest integer (20 digits) times the longest factor (86,400): with less, the caller's context would round.
+PLAIN_PRECISION: Final = 28
 
 
 class RecordError(ContentError):
@@ -52,14 +58,14 @@ def head_at(data: bytes, start: int) -> tuple[Head, int]:
     vib_start = dib_end(data, start)
     end = vib_end(data, vib_start)
     key = data[start:end]
-    head = _head_cache.get(key)
-    if head is None:
-        head = head_from_blocks(data[start:vib_start], data[vib_start:end])
+    known = _heads.get(key)
+    if known is None:
+        known = end - start, head_from_blocks(data[start:vib_start], data[vib_start:end])
         # Hostile senders must not grow the memory: forget all, honest meters refill it within a telegram each.
-        if len(_head_cache) >= _HEAD_CACHE_SIZE:
-            _head_cache.clear()
-        _head_cache[key] = head
-    return head, end
+        if len(_heads) >= _HEADS_SIZE:
+            _heads.clear()
+        _heads[key] = known
+    return known[1], end
 
 
 def _number(number: Decimal | int, head: Head) -> Decimal:
@@ -127,22 +133,6 @@ def value_from_variable(lvar: int, raw: bytes, head: Head) -> tuple[Decimal | st
     return _number(number, head), None
 
 
-def _record(head: Head, value: Decimal | str | None, raw: str, error: str | None) -> DataRecord:
-    return DataRecord(
-        head.quantity,
-        head.unit,
-        value,
-        head.function,
-        head.storage,
-        head.tariff,
-        head.subunit,
-        raw,
-        error,
-        head.modifiers,
-        head.code,
-    )
-
-
 def _tail(dif: int, data: bytes) -> DataRecord:
     """What follows DIF 0F or 1F belongs to the maker."""
     quantity = "manufacturer_specific" if dif == 0x0F else "more_records_follow"
@@ -167,42 +157,71 @@ def records_from_bytes(data: bytes, base: int = 0) -> tuple[list[DataRecord], bo
         ``record.lvar``, ``record.dif``.
     """
     records: list[DataRecord] = []
-    at, end = 0, len(data)
+    at, end, text = 0, len(data), data.hex()
+    multiply = mul if getcontext().prec >= PLAIN_PRECISION else EXACT.multiply
     while at < end:
-        dif = data[at]
-        if dif & 0x0F == 0x0F:
-            if dif == FILLER:
-                at += 1
-                continue
-            if dif in (0x0F, 0x1F):
-                records.append(_tail(dif, data[at + 1 :]))
-                return records, dif == 0x1F
+        # Heads of two or three bytes are no beginning of longer ones, so they need no delimiting.
+        known = _heads.get(data[at : at + 2]) or _heads.get(data[at : at + 3])
+        if known is not None:
+            length, head = known
+            start = at + length
+        elif (dif := data[at]) & 0x0F != 0x0F:
+            head, start = _delimited(data, at, base, records)
+        elif dif == FILLER:
+            at += 1
+            continue
+        elif dif in (0x0F, 0x1F):
+            records.append(_tail(dif, data[at + 1 :]))
+            return records, dif == 0x1F
+        else:
             raise RecordError("record.dif", f"reserved DIF {dif:02X}, byte {base + at}", base + at, records)
-        start = at
-        try:
-            head, at = head_at(data, start)
-            reading = head.reading
-            if reading is Reading.VARIABLE:
-                lvar = data[at]
-                size = variable_size(lvar)
-                if size is None:
-                    raise RecordError("record.lvar", f"reserved LVAR {lvar:02X}, byte {base + at}", base + at, records)
-                stop = at + 1 + size
-                value, error = value_from_variable(lvar, data[at + 1 : stop], head)
-            else:
-                stop = at + head.size
-                raw = data[at:stop]
-                value, error = value_from_bytes(raw, head) if stop <= end else (None, None)
-        except IndexError:
-            stop = end + 1
-        except RecordError:
-            raise
-        except ContentError as cause:
-            offset = base + (cause.offset or 0)
-            raise RecordError(cause.code, f"more than ten extensions, byte {offset}", offset, records) from cause
+        reading, size, factor, invalid, quantity, unit, function, storage, tariff, subunit, modifiers, code = head[:12]
+        stop = start + size
+        if reading is _VARIABLE:
+            stop += 1 + _variable_size_at(data, start, base, records)
         if stop > end:
-            message = f"record at byte {base + start} runs beyond the last of {base + end} bytes"
-            raise RecordError("record.truncated", message, base + start, records)
-        records.append(_record(head, value, data[at:stop].hex(), error))
+            raise _truncated(at, end, base, records)
+        value: Decimal | str | None
+        error: str | None = None
+        if reading is _INTEGER and head[12] is None and head[13] is None:
+            number = int.from_bytes(data[start:stop], "little", signed=True)
+            if number != invalid:
+                value = multiply(factor, number)
+            else:
+                value, error = None, NUMBER_INVALID
+        elif reading is _VARIABLE:
+            value, error = value_from_variable(data[start], data[start + 1 : stop], head)
+        else:
+            value, error = value_from_bytes(data[start:stop], head)
+        raw = text[2 * start : 2 * stop]
+        records.append(
+            DataRecord(quantity, unit, value, function, storage, tariff, subunit, raw, error, modifiers, code)
+        )
         at = stop
     return records, False
+
+
+def _delimited(data: bytes, at: int, base: int, records: list[DataRecord]) -> tuple[Head, int]:
+    """`head_at`, its errors with the records so far."""
+    try:
+        return head_at(data, at)
+    except IndexError:
+        raise _truncated(at, len(data), base, records) from None
+    except ContentError as cause:
+        offset = base + (cause.offset or 0)
+        raise RecordError(cause.code, f"more than ten extensions, byte {offset}", offset, records) from cause
+
+
+def _variable_size_at(data: bytes, at: int, base: int, records: list[DataRecord]) -> int:
+    """Bytes after the LVAR byte at `at`; beyond the end, where it is missing."""
+    if at >= len(data):
+        return 1
+    size = variable_size(data[at])
+    if size is None:
+        raise RecordError("record.lvar", f"reserved LVAR {data[at]:02X}, byte {base + at}", base + at, records)
+    return size
+
+
+def _truncated(at: int, end: int, base: int, records: list[DataRecord]) -> RecordError:
+    message = f"record at byte {base + at} runs beyond the last of {base + end} bytes"
+    return RecordError("record.truncated", message, base + at, records)

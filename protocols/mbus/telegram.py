@@ -20,14 +20,22 @@ from protocols.mbus.extended import LAYOUTS as EXTENDED_LAYOUTS
 from protocols.mbus.extended import extended_link_from_bytes, payload_opened
 from protocols.mbus.fixed import SIZE as FIXED_SIZE
 from protocols.mbus.fixed import fixed_from_bytes
-from protocols.mbus.frame import RSP_UD_CONTROLS, START_LONG, LongFrame, frame_from_bytes
+from protocols.mbus.frame import RSP_UD_CONTROLS, START_LONG, STOP, LongFrame, check_sum, frame_from_bytes
 from protocols.mbus.header import meter_from_bytes, meter_from_link_bytes
+from protocols.mbus.plan import PlanCache
 from protocols.mbus.records import RecordError, records_from_bytes
 from protocols.mbus.security import BLOCK, MARK, cbc_decrypted, mode5_vector, opened
 from protocols.mbus.wireless import FIRST_BLOCK, wireless_frame_from_bytes
 from protocols.telegram import DataRecord, MeterId, Telegram
 
 NO_METER: Final = MeterId("")
+# Length of link and long header before the records of a wired answer.
+_PLAIN_HEAD: Final = 19
+# On the wire only these security modes are believed: the bytes were a "signature" once, and any value is about.
+_ENCRYPTED_MODES: Final = (5, 7)
+_HEX: Final = tuple(f"{byte:02x}" for byte in range(256))
+# A pure function remembers: what is kept here is derived from the bytes alone and changes no result.
+PLANS: Final = PlanCache()
 
 
 class _Header(Enum):
@@ -76,19 +84,22 @@ _COMMANDS: Final = frozenset((*range(0x50, 0x60), *range(0xB8, 0xC0)))
 class _Message:
     """What is known of a message on its way through the layers."""
 
-    protocol: str
     key: bytes | None
     layouts: LayoutStore | None
     last_counter: int | None
-    details: dict[str, str]
-    link_address: bytes | None = None  # manufacturer first, as on the air
+    plans: PlanCache | None
+    details: dict[str, str] = field(default_factory=dict)
+    link_address: bytes | None = None  # manufacturer first, as on the air; None on the wire
     access_number: int | None = None
     encryption_key: bytes | None = None  # Kenc of mode 7, once the MAC held
-    diagnostics: list[str] = field(default_factory=list)
 
     @property
     def wired(self) -> bool:
-        return self.protocol == "mbus"
+        return self.link_address is None
+
+    @property
+    def protocol(self) -> str:
+        return "mbus" if self.link_address is None else "wmbus"
 
 
 class _Transport(NamedTuple):
@@ -110,6 +121,7 @@ def telegram_from_frame(
     layouts: LayoutStore | None = None,
     require_key: bool = False,
     last_counter: int | None = None,
+    plans: PlanCache | None = PLANS,
 ) -> Telegram:
     """Decode one wired long frame or one wireless telegram (L field first; format A, B or without CRCs).
 
@@ -127,6 +139,8 @@ def telegram_from_frame(
     last_counter : int, optional
         Highest message counter seen from this meter; mode 7 refuses one that does not exceed it. The counter of an
         accepted message stands in ``details["counter"]``.
+    plans : PlanCache or None
+        Layout plans, which make repeated telegrams fast and change no result; None decodes without them.
 
     Raises
     ------
@@ -141,8 +155,12 @@ def telegram_from_frame(
     DeviceError
         The meter reported an application error.
     """
+    if plans is not None:
+        planned = _planned(frame, plans)
+        if planned is not None:
+            return planned
     decoder = _wireless if _wireless_like(frame) else _wired
-    telegram = decoder(frame, key, layouts, last_counter)
+    telegram = decoder(frame, _Message(key, layouts, last_counter, plans))
     if require_key and telegram.diagnostics and telegram.diagnostics[0].startswith("key.missing"):
         raise SecurityError("key.missing", "the telegram is encrypted and no key is known for its meter")
     return telegram
@@ -154,20 +172,39 @@ def _wireless_like(frame: bytes) -> bool:
     return len(frame) > 10 and frame[0] >= 10 and not wired_start
 
 
-def _wired(frame: bytes, key: bytes | None, layouts: LayoutStore | None, last_counter: int | None) -> Telegram:
+def _planned(frame: bytes, plans: PlanCache) -> Telegram | None:
+    """The short way of a plain wired answer with a long header whose layout is known; None: take the long way."""
+    size = len(frame)
+    if size < _PLAIN_HEAD + 2:
+        return None
+    start, length, again, second, control, address, ci = frame[:7]
+    if ci != 0x72 or start != START_LONG or second != START_LONG or length != again or length + 6 != size:
+        return None
+    if control not in RSP_UD_CONTROLS or frame[18] & 0x1F in _ENCRYPTED_MODES or frame[12] & 0x80 or frame[-1] != STOP:
+        return None
+    data = frame[_PLAIN_HEAD:-2]
+    plan = plans.find(data)
+    if plan is None or check_sum(frame[4:-2]) != frame[-2]:
+        return None
+    details = {"link": "wired", "address": str(address), "ci": "72", "medium_code": _HEX[frame[14]]}
+    meter = meter_from_bytes(frame[7:15])
+    return Telegram("mbus", meter, plan.records(data), frame[15], frame[16], plan.more, details)
+
+
+def _wired(frame: bytes, message: _Message) -> Telegram:
     link = frame_from_bytes(frame)
     if not isinstance(link, LongFrame):
         raise UnsupportedError("frame.kind", "an acknowledge or short frame carries no data, byte 0", 0)
     if link.control not in RSP_UD_CONTROLS:
         raise UnsupportedError("frame.direction", f"C field {link.control:02X} is not that of an answer, byte 4", 4)
-    details = {"link": "wired", "address": str(link.address)}
-    return _application(link.ci, link.data, 7, _Message("mbus", key, layouts, last_counter, details))
+    message.details.update(link="wired", address=str(link.address))
+    return _application(link.ci, link.data, 7, message)
 
 
-def _wireless(frame: bytes, key: bytes | None, layouts: LayoutStore | None, last_counter: int | None) -> Telegram:
+def _wireless(frame: bytes, message: _Message) -> Telegram:
     link = wireless_frame_from_bytes(frame)
-    details = {"link": "wireless", "format": link.format, "control": f"{link.control:02x}"}
-    message = _Message("wmbus", key, layouts, last_counter, details, link.address)
+    message.details.update(link="wireless", format=link.format, control=f"{link.control:02x}")
+    message.link_address = link.address
     # Positions count in the telegram without CRCs, as analysers show it.
     ci, data, base = link.data[0], link.data[1:], FIRST_BLOCK + 1
     if ci in EXTENDED_LAYOUTS:
@@ -284,8 +321,7 @@ def _plain(transport: _Transport, message: _Message) -> bytes | None:
     """Application data in the clear; None without a key."""
     mode = transport.configuration >> 8 & 0x1F
     data, base = transport.data, transport.base
-    # The same two bytes were a "signature" once; on the wire only the modes of EN 13757-7 are believed.
-    if mode == 0 or (message.wired and mode not in (5, 7)):
+    if mode == 0 or (message.wired and mode not in _ENCRYPTED_MODES):
         return data
     blocks = transport.configuration >> 4 & 0x0F
     if mode == 5:
@@ -350,7 +386,7 @@ def _read(body: _Body, transport: _Transport, message: _Message) -> Telegram:
     if body is _Body.COMPACT:
         data = full_from_compact(data, meter, message.layouts, base)
     try:
-        records, more = records_from_bytes(data, base)
+        records, more = _records(data, base, message.plans)
     except RecordError as error:
         note = f"{error.code} at byte {error.offset}"
         partial = _telegram(transport, message, tuple(error.records), False, (note,))
@@ -359,9 +395,20 @@ def _read(body: _Body, transport: _Transport, message: _Message) -> Telegram:
             return partial
         error.telegram = partial
         raise
-    if message.layouts is not None and body is _Body.RECORDS:
+    if message.layouts is not None and body is _Body.RECORDS and not message.wired:
         message.layouts.learn_full(meter, data)
-    return _telegram(transport, message, tuple(records), more)
+    return _telegram(transport, message, records, more)
+
+
+def _records(data: bytes, base: int, plans: PlanCache | None) -> tuple[tuple[DataRecord, ...], bool]:
+    """Records by a plan where one fits, else in full."""
+    plan = None if plans is None else plans.find(data)
+    if plan is not None:
+        return plan.records(data), plan.more
+    records, more = records_from_bytes(data, base)
+    if plans is not None:
+        plans.learn(data)
+    return tuple(records), more
 
 
 def _telegram(

@@ -9,10 +9,15 @@ from calendar import monthrange
 from datetime import date, datetime, time
 from decimal import Context, Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
 # Exact for every number that fits a record; the caller's own decimal context must not round a meter's display.
 EXACT: Final = Context(prec=400, Emax=999_999, Emin=-999_999)
+
+_SINGLE: Final = struct.Struct("<f")
+# Seven digits may round beyond what packs into four bytes.
+_LARGEST_SINGLE: Final = 3.4028234663852886e38
 
 BCD_INVALID: Final = "value.bcd_digits"
 NUMBER_INVALID: Final = "value.invalid"
@@ -43,16 +48,16 @@ def bcd_from_number(number: int, size: int) -> bytes:
 
 
 def real_from_bytes(raw: bytes) -> tuple[Decimal | None, str | None]:
-    """Type H: IEEE 754 single; the shortest decimal that gives the same four bytes, so 0.1 stays 0.1."""
-    (real,) = struct.unpack("<f", raw)
-    if real != real or real in (float("inf"), float("-inf")):
+    """Type H: IEEE 754 single; the fewest digits, from seven up, that give the same four bytes, so 0.1 stays 0.1."""
+    (real,) = _SINGLE.unpack(raw)
+    if not isfinite(real):
         return None, NUMBER_INVALID
-    for digits in (6, 7, 8, 9):
-        text = f"{real:.{digits}g}"
-        # The shortest text may round beyond the largest finite single.
-        if abs(float(text)) <= 3.4028235677973366e38 and struct.pack("<f", float(text)) == raw:
-            return Decimal(text), None
-    return Decimal(0), None
+    text = f"{real:.7g}"
+    if abs(float(text)) > _LARGEST_SINGLE or _SINGLE.pack(float(text)) != raw:
+        text = f"{real:.8g}"
+        if _SINGLE.pack(float(text)) != raw:
+            text = f"{real:.9g}"
+    return Decimal(text), None
 
 
 def _year(two_digits: int, hundreds: int) -> int:
