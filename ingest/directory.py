@@ -138,6 +138,11 @@ class Directory:
             )
         return known.register_id
 
+    def plan(self, entry: MeterEntry) -> None:
+        """Know a meter that a dry run would register."""
+        if self.meter_for(entry.identity) is None:
+            self._add(entry)
+
     @staticmethod
     def planned(register: Register) -> RegisterEntry:
         """A register that a dry run would create."""
@@ -190,7 +195,7 @@ class Directory:
         wait_s = 0.5
         while True:
             with contextlib.suppress(psycopg.OperationalError):
-                async with await AsyncConnection.connect(self._pool.conninfo, autocommit=True) as connection:
+                async with await AsyncConnection.connect(str(self._pool.conninfo), autocommit=True) as connection:
                     await connection.execute("LISTEN heatbook_registry")
                     await self.refresh()
                     wait_s = 0.5

@@ -14,15 +14,17 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from ingest.directory import Directory
+from ingest.directory import Directory, MeterEntry
 from ingest.errors import InvalidInputError
 from ingest.importing_cells import Row
 from ingest.importing_files import SUFFIXES, batches, row_count, text_rows
+from ingest.importing_meters import meter_row
 from ingest.importing_readings import ReadingsImport
 from ingest.importing_registry import import_meters, import_points
 from ingest.importing_report import ImportReport, Progress
 from ingest.store import importing as store
 from ingest.store.database import Pool
+from protocols.telegram import MeterId
 
 KINDS = ("points", "meters", "weather", "readings")
 
@@ -67,6 +69,13 @@ def files_in(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+def _beside(path: Path) -> list[tuple[str, Path]]:
+    try:
+        return files_in(path.parent)
+    except InvalidInputError:
+        return []
+
+
 async def import_files(
     pool: Pool, files: Sequence[tuple[str, Path]], options: ImportOptions, *, now: datetime
 ) -> list[ImportReport]:
@@ -102,6 +111,8 @@ async def import_file(pool: Pool, kind: str, path: Path, options: ImportOptions,
     async with pool.connection() as connection:
         if kind == "readings":
             directory = await Directory.load(pool)
+            if options.dry_run:
+                _plan_meters(directory, path, options.zone)
             importer = ReadingsImport(connection, directory, path, report, now=now, copy=options.copy)
             await importer.run(options.zone, progress, row_count(path))
         else:
@@ -142,11 +153,26 @@ async def _registry(
 def _points_beside(path: Path) -> frozenset[str]:
     """Point codes of a points file in the same folder: a dry run of a folder creates none of them."""
     codes: set[str] = set()
-    for kind, file in files_in(path.parent):
+    for kind, file in _beside(path):
         if kind == "points":
             for batch in batches(file, required=("point",)):
                 codes.update(cells["point"] for _, cells in text_rows(batch))
     return frozenset(codes)
+
+
+def _plan_meters(directory: Directory, path: Path, zone: tzinfo) -> None:
+    """Meters of a meters file in the same folder, for a dry run of the folder."""
+    number = 0
+    for kind, file in _beside(path):
+        if kind == "meters":
+            for batch in batches(file, required=("serial",)):
+                for row_number, cells in text_rows(batch):
+                    row = meter_row(Row(row_number, cells, ImportReport(kind, str(file))), zone)
+                    if row is not None:
+                        number -= 1
+                        registers = {register.name: directory.planned(register) for register in row.registers}
+                        maker, serial, medium = row.identity
+                        directory.plan(MeterEntry(number, MeterId(serial, maker, None, medium), registers=registers))
 
 
 async def _weather(

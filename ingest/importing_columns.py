@@ -163,8 +163,9 @@ def _values_one_by_one(texts: Sequence[str | None]) -> Values:
     reasons: dict[int, str] = {}
     for row, text in enumerate(texts):
         try:
-            number = Decimal((text or "").strip()).scaleb(NANO)
-            if not number.is_finite() or number != number.to_integral_value() or abs(number) >= _LIMIT:
+            # More than nine decimals are a spreadsheet's binary noise.
+            number = Decimal((text or "").strip()).scaleb(NANO).to_integral_value()
+            if not number.is_finite() or abs(number) >= _LIMIT:
                 raise InvalidOperation
             nano[row] = int(number)
         except InvalidOperation:

@@ -147,12 +147,13 @@ class ReadingsImport:
         if self._report.dry_run or not (found.rows or found.said):
             return
         async with self._connection.transaction():
-            delivery_id = await self._deliver(chunk)
-            written = await self._write(chunk, found, delivery_id)
+            delivery_id, complete = await self._deliver(chunk, len(chunk.who) - rows - len(found.said))
+            written = 0 if complete else await self._write(chunk, found, delivery_id)
         self._report.written += written
         self._report.unchanged += rows - written
 
-    async def _deliver(self, chunk: Chunk) -> int:
+    async def _deliver(self, chunk: Chunk, refused: int) -> tuple[int, bool]:
+        """The chunk's delivery, and whether it was stored before with none of its rows refused."""
         delivery = Delivery(
             protocol="import",
             payload=chunk.payload,
@@ -161,14 +162,16 @@ class ReadingsImport:
             channel=f"file:{self._path.name}",
             # The same rows of the same file are the same delivery, whenever they come.
             idempotency=f"rows from {chunk.first_row}",
-            details={"file": self._path.name, "first_row": chunk.first_row, "rows": len(chunk.who), "form": "arrow"},
-        )
+            details={"file": self._path.name, "first_row": chunk.first_row, "rows": len(chunk.who), "form": "arrow",
+                     "refused": refused},
+        )  # fmt: skip
         digest = keys.digest_of(delivery)
         fresh, known = await keys.claim(self._connection, [digest], self._habit, copy=self._copy)
         if digest in known:
-            return known[digest]
+            kept = await deliveries.get_many(self._connection, [known[digest]])
+            return known[digest], bool(kept) and kept[0].details.get("refused") == 0
         await deliveries.insert(self._connection, [(fresh[digest], None, delivery)], copy=self._copy)
-        return fresh[digest]
+        return fresh[digest], False
 
     async def _write(self, chunk: Chunk, found: _Found, delivery_id: int) -> int:
         heard: dict[int, int] = dict(found.said.keys())
@@ -199,13 +202,12 @@ class ReadingsImport:
         return written
 
     async def _say(self, found: _Found, heard: dict[int, int], delivery_id: int) -> None:
-        known = await statuses.of_delivery(self._connection, delivery_id)
         rows = [MeterStatus(meter, ts) for meter, ts in heard.items() if (meter, ts) not in found.said]
         for (meter, ts), said in found.said.items():
             code, clock_s = said.get(Quantity.INFO_CODE), said.get(Quantity.METER_TIME)
             clock = None if clock_s is None else instant_of(round(clock_s * 1e6))
             rows.append(MeterStatus(meter, ts, None if code is None else int(code), clock))
-        new = [(delivery_id, status) for status in rows if (status.meter_id, status.ts_us) not in known]
+        new = await statuses.unsaid(self._connection, [(delivery_id, status) for status in rows])
         await statuses.insert(self._connection, new, copy=self._copy)
 
     async def _resolve(self, chunk: Chunk) -> _Found:

@@ -15,8 +15,16 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from ingest.errors import NotFoundError
-from ingest.model import Delivery
-from ingest.store.packing import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US, microseconds
+from ingest.model import Delivery, Resolved
+from ingest.store.packing import (
+    COPY_HEADER,
+    COPY_TRAILER,
+    POSTGRES_EPOCH_US,
+    Int4Array,
+    Int8Array,
+    TimestampArray,
+    microseconds,
+)
 
 _FIXED = struct.Struct(">hiqiq")
 _INT4 = struct.Struct(">ii").pack
@@ -160,6 +168,43 @@ async def of_meter(
         " AND (%(at)s::timestamptz IS NULL OR (s.ts, s.delivery_id) < (%(at)s, %(id)s))"
         " ORDER BY s.ts DESC, s.delivery_id DESC LIMIT %(limit)s",
         {"meter": meter_id, "at": before[0] if before else None, "id": before[1] if before else 0, "limit": limit},
+    )
+    return [_stored(row) for row in await cursor.fetchall()]
+
+
+async def differing(connection: AsyncConnection[Any], items: Sequence[tuple[int, Delivery, Any]]) -> int:
+    """How many readings of deliveries (id, delivery, resolved) stand beside another value of the same instant."""
+    resolved = [(number, made) for number, _, made in items if isinstance(made, Resolved)]
+    cursor = await connection.execute(
+        "SELECT count(DISTINCT (r.register_id, r.ts, r.version)) FROM unnest(%b::int4[], %b::timestamptz[], %b::int8[])"
+        " AS item (register_id, ts, delivery_id) JOIN reading r USING (register_id, ts, delivery_id) WHERE r.version > 0",
+        (
+            Int4Array([register for _, made in resolved for register in made.register_ids]),
+            TimestampArray([ts_us for _, made in resolved for ts_us in made.ts_us]),
+            Int8Array([number for number, made in resolved for _ in made.register_ids]),
+        ),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def span(
+    connection: AsyncConnection[Any],
+    start: datetime,
+    end: datetime,
+    *,
+    protocol: str | None = None,
+    meter_id: int | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[StoredDelivery]:
+    """Deliveries that arrived in [start, end), by number; `after` is the last number seen. Imported files are left out."""
+    cursor = await connection.execute(
+        f"SELECT {_COLUMNS} FROM delivery WHERE arrived_at >= %(start)s AND arrived_at < %(end)s"
+        " AND delivery_id > %(after)s AND protocol <> 'import'"
+        " AND (%(protocol)s::text IS NULL OR protocol = %(protocol)s)"
+        " AND (%(meter)s::int IS NULL OR meter_id = %(meter)s) ORDER BY delivery_id LIMIT %(limit)s",
+        {"start": start, "end": end, "protocol": protocol, "meter": meter_id, "after": after, "limit": limit},
     )
     return [_stored(row) for row in await cursor.fetchall()]
 

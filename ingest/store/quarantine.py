@@ -134,3 +134,29 @@ async def settle(connection: AsyncConnection[Any], delivery_ids: Sequence[int], 
         (state, actor, list(delivery_ids)),
     )
     return cursor.rowcount
+
+
+async def open_deliveries(
+    connection: AsyncConnection[Any],
+    *,
+    code: str | None = None,
+    serial: str | None = None,
+    delivery_ids: Sequence[int] | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[tuple[int, int]]:
+    """(quarantine id, delivery id) of open entries in the order they came, for replay; `after` is the last id seen."""
+    cursor = await connection.execute(
+        "SELECT quarantine_id, delivery_id FROM quarantine WHERE state = 'open' AND quarantine_id > %(after)s"
+        " AND (%(code)s::text IS NULL OR code = %(code)s OR (right(%(code)s, 1) = '.' AND starts_with(code, %(code)s)))"
+        " AND (%(serial)s::text IS NULL OR ltrim(serial, '0') = ltrim(%(serial)s, '0'))"
+        " AND (%(ids)s::int8[] IS NULL OR delivery_id = ANY(%(ids)s::int8[])) ORDER BY quarantine_id LIMIT %(limit)s",
+        {
+            "code": code,
+            "serial": serial,
+            "ids": None if delivery_ids is None else list(delivery_ids),
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return await cursor.fetchall()

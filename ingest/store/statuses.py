@@ -7,7 +7,14 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from ingest.model import MeterStatus
-from ingest.store.packing import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US, microseconds
+from ingest.store.packing import (
+    COPY_HEADER,
+    COPY_TRAILER,
+    POSTGRES_EPOCH_US,
+    Int4Array,
+    TimestampArray,
+    microseconds,
+)
 
 _COLUMNS = "ts, delivery_id, meter_id, info_code, meter_time, flags"
 _HEAD = struct.Struct(">hiqiqii")
@@ -60,10 +67,14 @@ async def insert(
     )
 
 
-async def of_delivery(connection: AsyncConnection[Any], delivery_id: int) -> set[tuple[int, int]]:
-    """(meter id, epoch microseconds) that a delivery has said already."""
+async def unsaid(
+    connection: AsyncConnection[Any], rows: Sequence[tuple[int, MeterStatus]]
+) -> list[tuple[int, MeterStatus]]:
+    """Those of (delivery id, status) that are not stored yet, for deliveries that are taken through again."""
     cursor = await connection.execute(
-        "SELECT meter_id, (extract(epoch FROM ts) * 1000000)::int8 FROM meter_status WHERE delivery_id = %s",
-        (delivery_id,),
+        "SELECT DISTINCT s.delivery_id, s.meter_id, (extract(epoch FROM s.ts) * 1000000)::int8"
+        " FROM unnest(%b::int4[], %b::timestamptz[]) AS item (meter_id, ts) JOIN meter_status s USING (meter_id, ts)",
+        (Int4Array([s.meter_id for _, s in rows]), TimestampArray([s.ts_us for _, s in rows])),
     )
-    return set(await cursor.fetchall())
+    known = set(await cursor.fetchall())
+    return [(number, s) for number, s in rows if (number, s.meter_id, s.ts_us) not in known]

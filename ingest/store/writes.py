@@ -84,7 +84,7 @@ async def write_replayed(
     habits: WriterHabits = _HABITS,
 ) -> list[Outcome]:
     """Store what a second decoding made of deliveries that are kept already: (delivery id, delivery, made of it)."""
-    return await _write_made(connection, items, habits, copy=copy)
+    return await _write_made(connection, items, habits, copy=copy, again=True)
 
 
 async def _write_made(
@@ -93,6 +93,7 @@ async def _write_made(
     habits: WriterHabits,
     *,
     copy: bool,
+    again: bool = False,
 ) -> list[Outcome]:
     if not stored:
         return []
@@ -102,7 +103,8 @@ async def _write_made(
         columns, history = _columns(resolved)
         written = await reading_writes.insert(connection, columns, habits.readings, history=history, copy=copy)
         counts, earliest_us = _news(resolved, written)
-        await statuses.insert(connection, _statuses(resolved), copy=copy)
+        said = _statuses(resolved)
+        await statuses.insert(connection, await statuses.unsaid(connection, said) if again else said, copy=copy)
         await touched.touch(connection, earliest_us, copy=copy)
     refused = [
         (number, delivery, reason) for number, delivery, made in stored if (reason := _refusal(made)) is not None
