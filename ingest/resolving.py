@@ -136,8 +136,8 @@ class DeliveryResolver:
                 columns.refused.append(entry)
             elif KEY_MISSING in telegram.flags:
                 identity = telegram.telegram.meter
-                reason = f"the telegram of {identity.serial} is encrypted and the registry has no key for its meter"
-                columns.refused.append(Rejected(KEY_MISSING, reason, field="key", meter=identity))
+                why = f"the telegram of {identity.serial} is encrypted and the registry has no key for its meter"
+                columns.refused.append(Rejected(KEY_MISSING, why, field="key", meter=identity))
             else:
                 self._collect(columns, delivery, self._by_its_own_profile(entry, telegram), entry)
         if columns.incomplete:
