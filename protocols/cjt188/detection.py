@@ -41,7 +41,7 @@ def fits(body: bytes, plan: Plan) -> bool:
 
 
 def _score(body: bytes, plan: Plan) -> tuple[int, int]:
-    """Constrained bytes that do not hold, as a negative number, unit codes counting most; significant digits of the values."""
+    """Constrained bytes that do not hold (negative, unit codes count most), and significant digits of the values."""
     text = (body[::-1] if plan.little else body).hex()
     points = -sum(body[at] not in allowed for at, allowed in plan.marks)
     digits = 0

@@ -14,9 +14,9 @@ from protocols.cjt188.layouts import UNITS, Field, fields_of
 class Step(NamedTuple):
     """One field placed.
 
-    `units` maps each unit code that the field may carry to its unit and exponent text ("E-2"); it is empty where no unit
-    byte follows, then `unit` and `exponent` hold. `first`/`last` slice the ordered text, `raw_first`/`raw_last` the wire
-    text; `unit_at` is the unit byte's position.
+    `units` maps each unit code that the field may carry to its unit and exponent text ("E-2"); it is empty where no
+    unit byte follows, then `unit` and `exponent` hold. `first`/`last` slice the ordered text, `raw_first`/`raw_last`
+    the wire text; `unit_at` is the unit byte's position.
     """
 
     part: str
@@ -35,8 +35,8 @@ class Step(NamedTuple):
 class Plan(NamedTuple):
     """All fields of one message.
 
-    `missing` names fields that the body is too short for; `covered` counts bytes used; `marks` are the byte positions and
-    the values that they can have where this layout is the right one.
+    `missing` names fields that the body is too short for; `covered` counts bytes used; `marks` are the byte positions
+    and the values that they can have where this layout is the right one.
     """
 
     steps: tuple[Step, ...]
