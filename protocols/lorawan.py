@@ -40,8 +40,9 @@ def telegram_from_uplink(payload: bytes, port: int, profile: str | None = None) 
         return lorawan_elvaco.telegram_from_payload(payload)
     if port == AXIOMA_PORT:
         return lorawan_axioma.telegram_from_payload(payload)
+    if port != lorawan_elvaco.PORT:
+        # Other makers' bytes would often pass for M-Bus records: the port must vouch for them.
+        raise UnsupportedError("lorawan.port", f"no maker known here sends on port {port}", 0)
     if payload[0] in lorawan_elvaco.FORMATS:
         return lorawan_elvaco.telegram_from_payload(payload)
-    if port != lorawan_elvaco.PORT:
-        raise UnsupportedError("lorawan.port", f"no maker known here sends on port {port}", 0)
     raise UnsupportedError("lorawan.format", f"0x{payload[0]:02X} is no message format known here, byte 0", 0)
