@@ -14,6 +14,7 @@ from protocols.mbus.extended import ExtendedLink, bytes_from_extended_link
 from protocols.mbus.fixed import bytes_from_fixed
 from protocols.mbus.frame import RSP_UD, LongFrame
 from protocols.mbus.header import ShortHeader, bytes_from_meter, link_bytes_from_meter
+from protocols.mbus.makers import MAKER
 from protocols.mbus.security import BLOCK, MARK, cbc_encrypted, mode5_vector, session_keys
 from protocols.mbus.wireless import SND_NR, WirelessFrame, format_a_from_frame, format_b_from_frame
 from protocols.telegram import MeterId, Telegram
@@ -223,7 +224,7 @@ def frame_from_telegram(telegram: Telegram, key: bytes | None = None) -> bytes:
     ValueError
         A record or the identity cannot be coded.
     """
-    records = bytes_from_records(telegram.records)
+    records = bytes_from_records(record for record in telegram.records if record.code != MAKER)
     code = telegram.details.get("medium_code")
     medium_code = None if code is None else int(code, 16)
     access_number, status = telegram.access_number or 0, telegram.status or 0

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from decimal import Decimal, getcontext
 from operator import eq, itemgetter, mul
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from protocols.errors import ContentError
 from protocols.mbus.head import Head, Reading
@@ -33,6 +33,7 @@ _KEYS: Final = 4096
 _NEVER: Final = 1 << 80
 
 _Value = Decimal | str | None
+_Text = TypeVar("_Text", str, bytes)
 _Reader = Callable[[bytes], tuple[_Value, str | None]]
 
 
@@ -88,32 +89,34 @@ def _columns(fields: list[_Field]) -> tuple[tuple[Any, ...], ...]:
     return tuple(zip(*rows, strict=True)) if rows else ((),) * 8
 
 
-def _nothing(_text: str) -> tuple[str, ...]:
-    return ()
-
-
-def _getter(slices: list[slice]) -> Callable[[str], tuple[str, ...]]:
-    """What cuts a text into the slices in one call."""
+def _getter(slices: list[slice]) -> Callable[[_Text], tuple[_Text, ...]]:
+    """What cuts a text or bytes into the slices in one call."""
     if not slices:
-        return _nothing
+        return lambda _: ()
     if len(slices) == 1:
         (only,) = slices
         return lambda text: (text[only],)
     return itemgetter(*slices)
 
 
-def _tail_text(raw: bytes) -> tuple[_Value, str | None]:
-    return raw.hex(), None
+def _odd_integer_reader(head: Head) -> _Reader:
+    """Integers of three and six bytes, which struct has no code for."""
+    factor, invalid = head.factor, head.invalid
+
+    def read(raw: bytes) -> tuple[_Value, str | None]:
+        number = int.from_bytes(raw, "little", signed=True)
+        return (None, NUMBER_INVALID) if number == invalid else (EXACT.multiply(factor, number), None)
+
+    return read
 
 
-def _reader(field: _Field) -> _Reader:
+def _reader(head: Head) -> _Reader:
     """What reads the data of a record that is neither a plain integer nor BCD."""
-    head = field.head
-    if head is None:
-        return _tail_text
     if head.reading is Reading.POINT and head.error is None:
         return POINT_READERS[head.size]
-    if field.lvar is not None:
+    if head.reading is Reading.INTEGER and head.error is None and head.offset is None:
+        return _odd_integer_reader(head)
+    if head.reading is Reading.VARIABLE:
         return lambda raw: value_from_variable(raw[0], raw[1:], head)
     return lambda raw: value_from_bytes(raw, head)
 
@@ -124,7 +127,7 @@ class Plan:
     # `mask` and `pattern`: the fixed bytes of the layout, as little-endian numbers.
     __slots__ = (
         "_any", "_bcd_texts", "_columns", "_factors", "_integers", "_invalids", "_no_errors", "_order", "_others",
-        "_raw_texts", "layout", "mask", "more", "pattern",
+        "_raw_texts", "_tailed", "layout", "mask", "more", "pattern",
     )  # fmt: skip
 
     def __init__(self, data: bytes, fields: list[_Field]) -> None:
@@ -162,7 +165,9 @@ class Plan:
         self._invalids = tuple(_NEVER if (h := heads[p]) is None or h.invalid is None else h.invalid for p in integers)
         self._factors = tuple(h.factor for p in (*integers, *bcds) if (h := heads[p]) is not None)
         self._bcd_texts = _getter([slice(2 * (size - fields[p].stop), 2 * (size - fields[p].start)) for p in bcds])
-        self._others = tuple((_reader(fields[p]), fields[p].start, fields[p].stop) for p in others)
+        readers = tuple((_reader(h), fields[p].start, fields[p].stop) for p in others if (h := heads[p]) is not None)
+        self._others = readers
+        self._tailed = len(readers) < len(others)
         order = [0] * len(fields)
         for source, place in enumerate((*integers, *bcds, *others)):
             order[place] = source
@@ -191,9 +196,12 @@ class Plan:
             if error is not None:
                 bad.append((len(values), error))
             values.append(value)
+        raws = self._raw_texts(text)
+        if self._tailed:
+            values.append(raws[-1])
         errors = self._errors(bad, values) if bad else self._no_errors
         quantity, unit, function, storage, tariff, subunit, modifiers, code = self._columns
-        raws, ordered = self._raw_texts(text), self._order(values)
+        ordered = self._order(values)
         return tuple(
             map(DataRecord, quantity, unit, ordered, function, storage, tariff, subunit, raws, errors, modifiers, code)
         )
