@@ -23,6 +23,7 @@ class Child:
     """One running command and where its output goes."""
 
     name: str
+    arguments: Sequence[str]
     process: "subprocess.Popen[bytes]"
     log: Path
 
@@ -42,6 +43,7 @@ class Family:
 
     log_folder: Path
     environment: Mapping[str, str]
+    restarts: int = 5
     children: list[Child] = field(default_factory=list)
     _pipe: tuple[int, int] = field(default_factory=os.pipe)
 
@@ -61,13 +63,22 @@ class Family:
                 # Ctrl-C reaches only the parent, which then stops the family in order.
                 start_new_session=True,
             )
-        child = Child(name, process, log)
+        child = Child(name, arguments, process, log)
         self.children.append(child)
         return child
 
     def first_ended(self) -> Child | None:
         """A child that has ended though nobody asked it to."""
         return next((child for child in self.children if child.ended is not None), None)
+
+    def revive(self, ended: Child) -> bool:
+        """Start a child again that ended by itself; False once that has been tried too often."""
+        if self.restarts == 0:
+            return False
+        self.restarts -= 1
+        self.children.remove(ended)
+        self.start(ended.name, ended.arguments)
+        return True
 
     def stop(self, deadline_s: float = 6.0) -> None:
         """Ask every child to end, wait, then end what is left."""

@@ -7,8 +7,9 @@ meter's zone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from fractions import Fraction
 from hashlib import blake2b
 from typing import Self, cast
 from zoneinfo import ZoneInfo
@@ -33,6 +34,8 @@ FUTURE = timedelta(minutes=15)
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 # Battery heat meters drift up to this without anybody minding (V2).
 CLOCK_OFF_S = 900.0
+# Protocols of the telegrams that carry numbers as text, without the meter's own decimal place.
+TEXTUAL = frozenset({"mqtt", "reading"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -223,7 +226,8 @@ class DeliveryResolver:
             elif reading.count is None:
                 notes.append(f"{reading.register.name}:{reading.error or 'invalid'}")
             else:
-                self._place(columns, entry, reading, ts_us, common)
+                fitting = _in_registered_places(entry, reading) if telegram.telegram.protocol in TEXTUAL else reading
+                self._place(columns, entry, fitting, ts_us, common)
         if telegram.info_code is not None or meter_time is not None or telegram.flags or notes:
             flags = (*telegram.flags, *dict.fromkeys(notes))
             columns.statuses.append(MeterStatus(entry.meter_id, read_us, telegram.info_code, meter_time, flags))
@@ -268,6 +272,16 @@ class DeliveryResolver:
     def _history_us(self, time: datetime, zone: tzinfo) -> int | None:
         at = _aware(time, zone)
         return None if self._unbelievable(at) is not None else _microseconds(at)
+
+
+def _in_registered_places(entry: MeterEntry, reading: RegisterReading) -> RegisterReading:
+    """A text states a value, not a display: it counts in the registered places wherever it fits them exactly."""
+    known = entry.registers.get(reading.register.name)
+    if known is None or reading.count is None or known.register.quantity != reading.register.quantity:
+        return reading
+    own = known.register
+    count = reading.count * reading.register.count_size(own.unit) / Fraction(10) ** own.scale
+    return replace(reading, register=own, count=int(count)) if count.denominator == 1 else reading
 
 
 def _is_same(registered: MeterId, said: MeterId) -> bool:

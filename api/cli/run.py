@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -96,15 +96,18 @@ def _serve(settings: Settings, stack: ExitStack, console: Console, stop: threadi
         console.print(f"         {person['role']:<11} {person['name']} / {person['password']}", highlight=False)
     console.print(f"         API keys and log-ins: {settings.data / 'demo-logins.json'}", highlight=False)
     console.print("         Ctrl-C ends everything; the data stays.", style="dim")
-    watch(family, stop)
+    watch(family, stop, say)
 
 
-def watch(family: Family, stop: threading.Event) -> None:
-    """Wait for the end: asked for, or because a part of the service ended by itself."""
+def watch(family: Family, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Wait for the end: asked for, or because a part of the service keeps ending by itself."""
     while not stop.wait(0.5):
         ended = family.first_ended()
-        if ended is not None:
+        if ended is None:
+            continue
+        if not family.revive(ended):
             raise_for(ended)
+        say(f"[yellow]{ended.name} ended with code {ended.ended} and was started again[/]; see {ended.log}")
     raise EndAsked
 
 
@@ -115,8 +118,7 @@ def raise_for(ended: Child) -> None:
     )
 
 
-def _servers(settings: Settings, stack: ExitStack, say: object) -> tuple[str, str]:
-    assert callable(say)
+def _servers(settings: Settings, stack: ExitStack, say: Callable[[str], None]) -> tuple[str, str]:
     if settings.database_url:
         database_url = settings.database_url
     else:

@@ -10,7 +10,10 @@ from nicegui import ui
 
 from api.access import COOKIE
 from api.console.alert import alert_page
+from api.console.billing import billing_page, period_page, quantity_page
 from api.console.frame import empty, frame, heading
+from api.console.intake import intake_page
+from api.console.lines import line_page, lines_page
 from api.console.login import login_page
 from api.console.overview import overview_page
 from api.console.points import point_page, points_page
@@ -76,6 +79,32 @@ def _pages(parts: Context) -> None:
     @ui.page("/alerts/{alert_id}")
     async def alert(request: Request, alert_id: int) -> Response | None:
         return await _shown(request, parts, "reader", lambda visitor: alert_page(visitor, alert_id))
+
+    @ui.page("/lines")
+    async def lines(request: Request) -> Response | None:
+        return await _shown(request, parts, "technician", lines_page)
+
+    @ui.page("/lines/{code}")
+    async def line(request: Request, code: str) -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: line_page(visitor, code))
+
+    @ui.page("/intake")
+    async def intake(request: Request, code: str | None = None) -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: intake_page(visitor, code=code))
+
+    @ui.page("/billing")
+    async def billing(request: Request) -> Response | None:
+        return await _shown(request, parts, "figures", billing_page)
+
+    @ui.page("/billing/periods/{code}")
+    async def period(request: Request, code: str, state: str = "", point: str = "") -> Response | None:
+        return await _shown(
+            request, parts, "figures", lambda visitor: period_page(visitor, code, state=state, point=point)
+        )
+
+    @ui.page("/billing/quantities/{quantity_id}")
+    async def quantity(request: Request, quantity_id: int) -> Response | None:
+        return await _shown(request, parts, "figures", lambda visitor: quantity_page(visitor, quantity_id))
 
     @nicegui_app.get("/logout", include_in_schema=False)
     async def logout(request: Request) -> RedirectResponse:

@@ -168,11 +168,13 @@ async def latest_deliveries(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
-            SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload
-            FROM meter_status s JOIN delivery d USING (delivery_id)
-            WHERE s.meter_id = %s ORDER BY s.ts DESC LIMIT %s
+            SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload FROM (
+                SELECT r.delivery_id, max(r.ts) AS ts FROM register g CROSS JOIN LATERAL (
+                    SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id ORDER BY ts DESC LIMIT %(limit)s
+                ) r WHERE g.meter_id = %(meter)s GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
+            ) s JOIN delivery d USING (delivery_id) ORDER BY s.ts DESC
             """,
-            (meter_id, limit),
+            {"meter": meter_id, "limit": limit},
         )
         return await cursor.fetchall()
 
@@ -182,11 +184,16 @@ async def deliveries_around(
 ) -> list[dict[str, Any]]:
     """Raw deliveries of a meter on both sides of an instant, oldest first; columns as `latest_deliveries`."""
     half = """
-        SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload
-        FROM (SELECT ts, delivery_id FROM meter_status WHERE meter_id = %(meter)s AND ts {side} %(at)s
-              ORDER BY ts {order} LIMIT %(half)s) s JOIN delivery d USING (delivery_id)
+        SELECT r.delivery_id, max(r.ts) AS ts FROM register g CROSS JOIN LATERAL (
+            SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id AND ts {side} %(at)s
+            ORDER BY ts {order} LIMIT %(half)s
+        ) r WHERE g.meter_id = %(meter)s GROUP BY 1 ORDER BY 2 {order} LIMIT %(half)s
     """
-    query = f"({half.format(side='<=', order='DESC')}) UNION ALL ({half.format(side='>', order='ASC')}) ORDER BY ts"
+    query = f"""
+        SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload
+        FROM (({half.format(side="<=", order="DESC")}) UNION ALL ({half.format(side=">", order="ASC")})) s
+        JOIN delivery d USING (delivery_id) ORDER BY s.ts
+    """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, {"meter": meter_id, "at": at, "half": max(1, limit // 2)})
         return await cursor.fetchall()
@@ -231,7 +238,9 @@ async def point_facts(connection: AsyncConnection[Any], code: str) -> dict[str, 
                    i.initial_index, i.final_index, i.reason, i.factor::float8, m.serial, m.manufacturer, m.medium,
                    m.model, m.profile, m.qp_m3h::float8, l.address AS link_address, g.code AS gateway,
                    h.last_success_at, h.clock_drift_s,
-                   (SELECT max(s.ts) FROM meter_status s WHERE s.meter_id = m.meter_id) AS last_reading_at,
+                   (SELECT max(newest.ts) FROM register r CROSS JOIN LATERAL (
+                      SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts DESC LIMIT 1
+                    ) newest WHERE r.meter_id = m.meter_id) AS last_reading_at,
                    (SELECT r.unit FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_unit,
                    (SELECT r.scale FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_scale
             FROM installation i JOIN meter m USING (meter_id)

@@ -48,8 +48,9 @@ async def fleet_figures(
         )
         SELECT (SELECT count(*) FROM points) AS points,
                (SELECT count(*) FROM installed) AS meters,
-               (SELECT count(DISTINCT s.meter_id) FROM meter_status s JOIN installed USING (meter_id)
-                 WHERE s.ts > %(since)s AND s.ts <= %(now)s) AS meters_read,
+               (SELECT count(*) FROM installed WHERE EXISTS (
+                   SELECT 1 FROM register g JOIN reading r USING (register_id)
+                   WHERE g.meter_id = installed.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s)) AS meters_read,
                (SELECT count(*) FROM gateway g WHERE enabled
                   AND (%(areas)s::int[] IS NULL OR g.area_id IS NULL OR g.area_id = ANY(%(areas)s))) AS gateways,
                (SELECT count(*) FROM gateway g JOIN gateway_health h USING (gateway_id)
@@ -76,10 +77,14 @@ async def reading_rate_by_hour(
         WITH installed AS (
             SELECT i.meter_id FROM installation i JOIN metering_point p USING (point_id)
             WHERE i.period @> %(end)s::timestamptz AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
+        ), counting AS (
+            -- One register a meter tells whether it was heard: its first cumulative one, or whatever it has.
+            SELECT DISTINCT ON (g.meter_id) g.register_id FROM register g JOIN installed USING (meter_id)
+            ORDER BY g.meter_id, g.name <> 'energy', g.register_id
         ), heard AS (
-            SELECT date_bin('1 hour', s.ts, %(start)s) AS hour, count(DISTINCT s.meter_id) AS meters
-            FROM meter_status s JOIN installed USING (meter_id)
-            WHERE s.ts >= %(start)s AND s.ts < %(end)s GROUP BY 1
+            SELECT date_bin('1 hour', r.ts, %(start)s) AS hour, count(DISTINCT r.register_id) AS meters
+            FROM counting JOIN reading r USING (register_id)
+            WHERE r.ts >= %(start)s AND r.ts < %(end)s GROUP BY 1
         )
         SELECT g.hour, coalesce(h.meters, 0)::float / greatest((SELECT count(*) FROM installed), 1)
         FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz - interval '1 hour',
@@ -99,7 +104,8 @@ async def area_figures(
                count(DISTINCT p.point_id) AS points,
                count(DISTINCT i.meter_id) AS meters,
                count(DISTINCT i.meter_id) FILTER (WHERE EXISTS (
-                   SELECT 1 FROM meter_status s WHERE s.meter_id = i.meter_id AND s.ts > %(since)s AND s.ts <= %(now)s
+                   SELECT 1 FROM register g JOIN reading r USING (register_id)
+                   WHERE g.meter_id = i.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s
                )) AS meters_read,
                (SELECT count(*) FROM alert l JOIN metering_point q USING (point_id)
                  WHERE q.area_id = a.area_id AND l.state <> 'resolved') AS open_alerts,
@@ -119,8 +125,12 @@ async def area_figures(
 
 
 async def newest_reading(connection: AsyncConnection[Any]) -> datetime | None:
-    """Instant of the newest telegram that became readings; None before the first."""
-    cursor = await connection.execute("SELECT max(ts) FROM meter_status WHERE ts <= now()")
+    """Instant of the newest reading that is not ahead of the wall clock; None before the first."""
+    cursor = await connection.execute(
+        "SELECT max(newest.ts) FROM register g CROSS JOIN LATERAL ("
+        " SELECT r.ts FROM reading r WHERE r.register_id = g.register_id AND r.ts <= now() ORDER BY r.ts DESC LIMIT 1"
+        ") newest"
+    )
     row = await cursor.fetchone()
     return row[0] if row else None
 

@@ -1,0 +1,169 @@
+"""What came in and did not become readings: discovered meters to adopt, quarantined deliveries to replay or dismiss."""
+
+from typing import Any
+
+from nicegui import ui
+
+from api.console.frame import card, empty, figure, frame, grid, heading
+from api.console.session import Visitor
+from api.deliveries import service
+from ingest.errors import IngestError
+from ingest.store import discovered, quarantine
+
+SHOWN = 50
+# A replay of more than this belongs to `heatbook replay`, which shows progress.
+MOST_AT_ONCE = 5_000
+
+
+async def intake_page(visitor: Visitor, *, code: str | None = None) -> None:
+    """Both lists; `code` narrows the quarantine to one reason."""
+    texts = visitor.texts
+    async with visitor.connection() as connection:
+        meters = await discovered.discovered(connection, limit=SHOWN)
+        counts = await quarantine.counts(connection)
+        entries = await quarantine.entries(connection, code=code, limit=SHOWN)
+    with frame(visitor, texts("Intake"), current="/intake"):
+        heading(texts("Intake"), texts("meters nobody registered, deliveries nobody could use; nothing is thrown away"))
+        with ui.element("div").classes("hb-figures"):
+            figure(texts("Discovered meters"), texts.number(len(meters)) + ("+" if len(meters) == SHOWN else ""))
+            figure(texts("In quarantine"), texts.number(sum(counts.values())))
+        with card(texts("Discovered meters")):
+            if not meters:
+                empty(texts("No unknown meter was heard. Push a telegram or search a bus, and it appears here."))
+            for meter in meters:
+                _meter(visitor, meter)
+        with card(texts("Quarantine by reason")):
+            if not counts:
+                empty(texts("Every delivery became readings."))
+                return
+            with ui.row().classes("gap-2"):
+                for reason, number in counts.items():
+                    chosen = "unelevated" if reason == code else "outline"
+                    ui.button(
+                        f"{reason} · {texts.number(number)}",
+                        on_click=lambda reason=reason: ui.navigate.to(f"/intake?code={reason}"),
+                    ).props(f"no-caps dense {chosen}")
+        with card(texts("Newest entries") + (f" · {code}" if code else "")):
+            if code:
+                ui.button(
+                    texts("Replay all of this reason"), icon="replay", on_click=lambda: _replay_all(visitor, code)
+                ).props("no-caps outline")
+            for entry in entries:
+                _entry(visitor, entry)
+
+
+def _meter(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
+    texts = visitor.texts
+    with ui.row().classes("w-full items-center justify-between gap-2").style("border-bottom:1px solid #eaeff3"):
+        with ui.element("div"):
+            ui.label(f"{meter.manufacturer} {meter.serial} · {meter.medium or '?'} · {meter.protocol}").classes(
+                "font-semibold"
+            )
+            ui.label(
+                texts("{n} telegrams, last {moment}", n=meter.deliveries, moment=texts.moment(meter.last_seen_at))
+                + f" · {meter.channel}"
+            ).classes("hb-muted text-sm")
+        with ui.row().classes("gap-1"):
+            ui.button(texts("Adopt…"), on_click=lambda: _adopt_dialog(visitor, meter)).props("no-caps unelevated dense")
+            ui.button(texts("Not ours"), on_click=lambda: _dismiss(visitor, meter.discovered_id)).props(
+                "no-caps flat dense"
+            )
+
+
+def _adopt_dialog(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
+    texts = visitor.texts
+    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
+        ui.label(texts("Adopt {serial}", serial=meter.serial)).classes("text-lg font-semibold")
+        if meter.last_values:
+            rows = [
+                (str(value.get("register", "")), f"{value.get('value')} {value.get('unit', '')}")
+                for value in meter.last_values[:6]
+            ]
+            grid([(texts("Register"), "text"), (texts("Value"), "number")], rows)
+        point = ui.input(texts("Point code (may stay empty)")).classes("w-full")
+
+        async def adopt() -> None:
+            try:
+                async with visitor.connection() as connection:
+                    meter_id = await service.adopt(
+                        connection, visitor.actor, meter.discovered_id, point=point.value.strip() or None
+                    )
+                made = await service.replay_adopted(
+                    visitor.parts.pool, visitor.parts.pipeline, visitor.parts.directory, visitor.actor, meter_id
+                )
+            except IngestError as error:
+                ui.notify(error.message, type="negative")
+                return
+            dialog.close()
+            ui.notify(texts("Adopted; {n} readings recovered", n=made["readings"]), type="positive")
+            ui.navigate.to("/intake")
+
+        with ui.row().classes("justify-end w-full"):
+            ui.button(texts("Cancel"), on_click=dialog.close).props("no-caps flat")
+            ui.button(texts("Adopt"), on_click=adopt).props("no-caps unelevated")
+
+
+async def _dismiss(visitor: Visitor, discovered_id: int) -> None:
+    try:
+        async with visitor.connection() as connection:
+            await service.dismiss_discovered(connection, visitor.actor, discovered_id)
+    except IngestError as error:
+        ui.notify(error.message, type="negative")
+        return
+    ui.navigate.reload()
+
+
+def _entry(visitor: Visitor, entry: quarantine.QuarantineEntry) -> None:
+    texts = visitor.texts
+    where = f" · {texts('byte')} {entry.byte_offset}" if entry.byte_offset is not None else ""
+    title = f"{texts.moment(entry.arrived_at)} · {entry.protocol} · {entry.code}{where}"
+    with ui.expansion(title).classes("w-full").props("dense") as box:
+        ui.label(entry.message)
+        ui.label(f"{entry.channel} · {entry.manufacturer} {entry.serial}").classes("hb-muted text-sm")
+        shown = ui.label("").classes("hb-hex w-full")
+        with ui.row().classes("gap-1"):
+            ui.button(texts("Replay"), on_click=lambda: _replay(visitor, [entry.delivery_id])).props(
+                "no-caps outline dense"
+            )
+            ui.button(texts("Dismiss"), on_click=lambda: _dismiss_entry(visitor, entry.quarantine_id)).props(
+                "no-caps flat dense"
+            )
+
+    async def show_bytes() -> None:
+        if box.value and not shown.text:
+            async with visitor.connection() as connection:
+                delivery = await service.get(connection, visitor.actor, entry.delivery_id, None)
+            shown.set_text(str(delivery["hex"]).upper()[:2_000])
+
+    box.on_value_change(show_bytes)
+
+
+async def _replay_all(visitor: Visitor, code: str) -> None:
+    async with visitor.connection() as connection:
+        entries = await quarantine.entries(connection, code=code, limit=MOST_AT_ONCE)
+    await _replay(visitor, [entry.delivery_id for entry in entries])
+
+
+async def _replay(visitor: Visitor, delivery_ids: list[int]) -> None:
+    texts = visitor.texts
+    try:
+        async with visitor.connection() as connection:
+            outcomes: list[Any] = await service.replay(connection, visitor.parts.pipeline, visitor.actor, delivery_ids)
+    except IngestError as error:
+        ui.notify(error.message, type="negative")
+        return
+    made = sum(1 for outcome in outcomes if outcome.state == "stored")
+    ui.notify(
+        texts("{made} of {all} became readings", made=made, all=len(outcomes)), type="positive" if made else "warning"
+    )
+    ui.navigate.to("/intake")
+
+
+async def _dismiss_entry(visitor: Visitor, quarantine_id: int) -> None:
+    try:
+        async with visitor.connection() as connection:
+            await service.dismiss(connection, visitor.actor, quarantine_id)
+    except IngestError as error:
+        ui.notify(error.message, type="negative")
+        return
+    ui.navigate.reload()

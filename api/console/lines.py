@@ -1,0 +1,165 @@
+"""The comms board: gateways, their buses and meters with last success, rate, latency and kinds of error; read one now."""
+
+from typing import Any
+
+from nicegui import ui
+
+from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, pill
+from api.console.session import Visitor
+from api.deliveries import service as deliveries
+from ingest.errors import IngestError
+from ingest.on_demand import read_now
+from ingest.store import comms
+
+
+async def lines_page(visitor: Visitor) -> None:
+    """Every gateway, the silent ones first."""
+    texts, now = visitor.texts, visitor.parts.clock.now()
+    async with visitor.connection() as connection:
+        rows = await comms.gateways_with_health(connection, areas=visitor.actor.area_list)
+        silent = await comms.silent_meters(connection, now=now, areas=visitor.actor.area_list, limit=50)
+    with frame(visitor, texts("Lines"), current="/lines"):
+        heading(texts("Lines to the meters"), texts("gateway → bus → meter"))
+        if not rows:
+            empty(texts("No gateway yet: add one over the HTTP interface (POST /api/v1/gateways) or run the demo."))
+            return
+        with ui.element("div").classes("hb-figures"):
+            figure(texts("Gateways"), texts.number(len(rows)))
+            down = sum(1 for row in rows if row["kind"] != "mqtt" and not row["connected"])
+            figure(texts("Gateways silent"), texts.number(down), tone="bad" if down else "good")
+            figure(texts("Meters silent for a day"), texts.number(len(silent)), tone="warn" if silent else "good")
+        with card(texts("Gateways")):
+            grid(
+                [
+                    (texts("Gateway"), "text"), (texts("Kind"), "text"), (texts("State"), "text"),
+                    (texts("Meters"), "number"), (texts("Last success"), "text"), (texts("Success rate"), "number"),
+                    (texts("Latency"), "number"), (texts("Time-outs / checksums / collisions"), "number"),
+                    (texts("Worker"), "text"),
+                ],
+                [_gateway_cells(visitor, row) for row in rows],
+                caption=texts("Gateways"),
+            )  # fmt: skip
+        with card(texts("Meters silent for a day")):
+            if not silent:
+                empty(texts("Every registered meter was heard within the last day."))
+                return
+            grid(
+                [
+                    (texts("Serial"), "text"), (texts("Point"), "text"), (texts("Gateway"), "text"),
+                    (texts("Last reading"), "text"), (texts("Last error"), "text"),
+                ],
+                [
+                    (
+                        row["serial"],
+                        Html(link(row["point"], f"/points/{row['point']}")) if row["point"] else "–",
+                        Html(link(row["gateway"], f"/lines/{row['gateway']}")) if row["gateway"] else "–",
+                        texts.age(row["last_reading_at"], now),
+                        row["last_error"] or "–",
+                    )
+                    for row in silent
+                ],
+                caption=texts("Meters silent for a day"),
+            )  # fmt: skip
+
+
+def _gateway_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
+    texts, now = visitor.texts, visitor.parts.clock.now()
+    if row["kind"] == "mqtt":
+        state = pill(texts("listening"), "good") if row["connected"] else pill(texts("not connected"), "critical")
+    elif row["connected"]:
+        state = pill(texts("answers"), "good")
+    elif row["last_attempt_at"] is None:
+        state = pill(texts("not asked yet"), "info")
+    else:
+        state = pill(texts("silent"), "critical")
+    rate = row["successes"] / row["attempts"] if row["attempts"] else None
+    return (
+        Html(link(row["code"], f"/lines/{row['code']}")),
+        row["kind"],
+        Html(state),
+        texts.number(row["meters"]),
+        texts.age(row["last_success_at"], now),
+        texts.percent(rate),
+        f"{texts.number(row['latency_ms'], 0)} ms" if row["latency_ms"] is not None else "–",
+        f"{row['timeouts']} / {row['checksum_errors']} / {row['collisions']}",
+        row["worker"] or "–",
+    )
+
+
+async def line_page(visitor: Visitor, code: str) -> None:
+    """One gateway with its meters; each can be read now."""
+    texts, now = visitor.texts, visitor.parts.clock.now()
+    async with visitor.connection() as connection:
+        gateway = await comms.gateway_with_meters(connection, code, areas=visitor.actor.area_list)
+    with frame(visitor, code, current="/lines"):
+        if gateway is None:
+            empty(texts("There is no gateway {code}.", code=code))
+            return
+        heading(code, f"{gateway['kind']} · {gateway['address']}")
+        with card(texts("Meters on this line")):
+            if not gateway["meters"]:
+                empty(texts("No meter is linked to this gateway yet: adopt one under Intake."))
+            for row in gateway["meters"]:
+                with (
+                    ui.row()
+                    .classes("w-full items-center justify-between gap-2")
+                    .style("border-bottom:1px solid #eaeff3;padding:.35rem 0")
+                ):
+                    rate = row["successes"] / row["attempts"] if row["attempts"] else None
+                    with ui.element("div"):
+                        ui.html(
+                            f"<strong>{row['serial']}</strong> {row['manufacturer']} · {texts('address')} {row['address']}"
+                            + (f" · {link(row['point'], '/points/' + row['point'])}" if row["point"] else ""),
+                            sanitize=False,
+                        )
+                        ui.label(
+                            f"{texts('last success')}: {texts.age(row['last_success_at'], now)} · {texts.percent(rate)}"
+                            + (f" · {row['last_error']}" if row["last_error"] else "")
+                        ).classes("hb-muted text-sm")
+                    if gateway["kind"] != "mqtt":
+                        ui.button(
+                            texts("Read now"), on_click=lambda row=row: _read(visitor, row["meter_id"], row["serial"])
+                        ).props("no-caps outline dense")
+
+
+async def _read(visitor: Visitor, meter_id: int, serial: str) -> None:
+    texts = visitor.texts
+    with ui.dialog(value=True) as dialog, ui.card().classes("w-full").style("max-width:720px"):
+        ui.label(texts("Reading {serial}", serial=serial)).classes("text-lg font-semibold")
+        progress = ui.linear_progress(show_value=False).props("indeterminate")
+        result = ui.column().classes("w-full")
+        ui.button(texts("Close"), on_click=dialog.close).props("no-caps flat")
+    url = visitor.parts.settings.database_url
+    assert url is not None
+    try:
+        answer = await read_now(url, meter_id)
+    except IngestError as error:
+        progress.set_visibility(False)
+        with result:
+            ui.label(error.message).classes("hb-bad")
+        return
+    progress.set_visibility(False)
+    decoded = []
+    async with visitor.connection() as connection:
+        for outcome in answer.outcomes:
+            number = outcome.get("delivery_id")
+            if number:
+                decoded.append(await deliveries.get(connection, visitor.actor, number, visitor.parts.directory))
+    with result:
+        ui.label(texts("answered in {n} ms", n=round(answer.latency_s * 1000))).classes("hb-good")
+        for frame_hex in answer.frames:
+            ui.label(frame_hex.upper()).classes("hb-hex w-full")
+        for one in decoded:
+            _decoded(visitor, one)
+
+
+def _decoded(visitor: Visitor, delivery: dict[str, Any]) -> None:
+    texts = visitor.texts
+    telegrams = delivery["decoding"].get("telegrams", [])
+    for telegram in telegrams:
+        rows = [
+            (register["register"], f"{register['value']} {register['unit']}", register["error"] or "")
+            for register in telegram.get("registers", [])
+        ]
+        if rows:
+            grid([(texts("Register"), "text"), (texts("Value"), "number"), (texts("Note"), "text")], rows)
