@@ -92,9 +92,3 @@ async def _known(connection: AsyncConnection[Any], digests: Sequence[bytes]) -> 
     return dict(await cursor.fetchall())
 
 
-async def forget_older_than(connection: AsyncConnection[Any], days: int) -> int:
-    """Drop keys of deliveries that arrived more than `days` ago; how many went."""
-    cursor = await connection.execute(
-        "DELETE FROM delivery_key WHERE arrived_at < now() - make_interval(days => %s)", (days,)
-    )
-    return cursor.rowcount

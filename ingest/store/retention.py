@@ -1,0 +1,64 @@
+"""How long deliveries, keys, statuses and readings are kept, and the clearing away of what is older.
+
+Rules: on TimescaleDB whole chunks go, on plain PostgreSQL rows in slices small enough not to hold up anybody; what a frozen
+bill needs is copied into the bill and survives.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import AsyncConnection
+
+_TIME_COLUMN = {"delivery": "arrived_at", "delivery_key": "arrived_at", "meter_status": "ts", "reading": "ts"}
+_SLICE_ROWS = 10_000
+
+
+async def periods(connection: AsyncConnection[Any]) -> dict[str, timedelta | None]:
+    """What is kept how long; None is for ever."""
+    cursor = await connection.execute("SELECT what, extract(epoch FROM keep)::float8 FROM retention ORDER BY what")
+    return {what: None if seconds is None else timedelta(seconds=seconds) for what, seconds in await cursor.fetchall()}
+
+
+async def set_period(connection: AsyncConnection[Any], what: str, keep: timedelta | None) -> None:
+    """Keep something for so long from now on; None is for ever."""
+    await connection.execute("UPDATE retention SET keep = %s WHERE what = %s", (keep, what))
+    if await _is_hypertable(connection, what):
+        await connection.execute("SELECT remove_retention_policy(%s::regclass, if_exists => true)", (what,))
+        if keep is not None:
+            await connection.execute("SELECT add_retention_policy(%s::regclass, %s::interval)", (what, keep))
+
+
+async def clear_slice(connection: AsyncConnection[Any], what: str, now: datetime) -> int:
+    """Clear some of what is too old away; how many rows or chunks went, 0 when nothing is left to do.
+
+    Raises
+    ------
+    KeyError
+        Nothing of that name is kept.
+    """
+    column = _TIME_COLUMN[what]
+    cursor = await connection.execute("SELECT %s - keep FROM retention WHERE what = %s AND keep IS NOT NULL", (now, what))
+    row = await cursor.fetchone()
+    if row is None:
+        return 0
+    if await _is_hypertable(connection, what):
+        cursor = await connection.execute("SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s)", (what, row[0]))
+        dropped = await cursor.fetchone()
+        return int(dropped[0]) if dropped else 0
+    cursor = await connection.execute(
+        f"DELETE FROM {what} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {what} WHERE {column} < %s LIMIT {_SLICE_ROWS}))",
+        (row[0],),
+    )
+    return cursor.rowcount
+
+
+async def _is_hypertable(connection: AsyncConnection[Any], what: str) -> bool:
+    cursor = await connection.execute("SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL")
+    row = await cursor.fetchone()
+    if row is None or not row[0]:
+        return False
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = %s)", (what,)
+    )
+    found = await cursor.fetchone()
+    return bool(found and found[0])
