@@ -1,4 +1,4 @@
-"""Billing on screen: periods, their quantities with the gate's reasons, the freeze, and the explanation of one figure."""
+"""Billing on screen: periods, quantities with the gate's reasons, the freeze, and the explanation of one figure."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -87,11 +87,9 @@ async def period_page(visitor: Visitor, code: str, *, state: str = "", point: st
         _tools(visitor, code, period)
         with ui.row().classes("gap-3 hb-no-print"):
             for name in ("", *_TONES):
-                shown = texts(name or "all")
+                shown, address = texts(name or "all"), f"/billing/periods/{code}?state={name}"
                 ui.html(
-                    f"<strong>{shown}</strong>"
-                    if name == state
-                    else link(shown, f"/billing/periods/{code}?state={name}"),
+                    f"<strong>{shown}</strong>" if name == state else link(shown, address),
                     sanitize=False,
                 )
         with card():
@@ -129,8 +127,7 @@ def _tools(visitor: Visitor, code: str, period: dict[str, Any]) -> None:
     texts = visitor.texts
     with ui.row().classes("gap-2 hb-no-print"):
         ui.html(
-            f'<a class="hb-link" href="/api/v1/billing/quantities?period={code}&format=csv">{texts("Download CSV")}</a>',
-            sanitize=False,
+            link(texts("Download CSV"), f"/api/v1/billing/quantities?period={code}&format=csv"), sanitize=False
         ).classes("self-center")
         if not visitor.actor.may("settler"):
             return
@@ -196,25 +193,23 @@ def _sums(visitor: Visitor, sums: dict[str, Any]) -> None:
 def _segments(visitor: Visitor, segments: list[dict[str, Any]]) -> None:
     texts = visitor.texts
     with card(texts("Meters and indexes")):
-        rows = []
-        for segment in segments:
-            for name in ("first", "last"):
-                cut = segment[name]
-                for reading in cut["readings"] or [{}]:
-                    rows.append(
-                        (
-                            segment["serial"],
-                            texts("first index") if name == "first" else texts("last index"),
-                            str(cut.get("at", ""))[:16].replace("T", " "),
-                            str(reading.get("ts", reading.get("time", "")))[:16].replace("T", " "),
-                            f"{reading.get('display', reading.get('count', '–'))} {segment.get('unit', '')}",
-                            f"#{reading['delivery_id']}" if reading.get("delivery_id") else "–",
-                        )
-                    )
+        rows = [
+            (
+                segment["serial"],
+                texts("first index") if name == "first" else texts("last index"),
+                str(segment[name].get("at", ""))[:16].replace("T", " "),
+                str(reading.get("ts", reading.get("time", "")))[:16].replace("T", " "),
+                f"{reading.get('display', reading.get('count', '–'))} {segment.get('unit', '')}",
+                f"#{reading['delivery_id']}" if reading.get("delivery_id") else "–",
+            )
+            for segment in segments
+            for name in ("first", "last")
+            for reading in segment[name]["readings"] or [{}]
+        ]
         grid(
             [
-                (texts("Meter"), "text"), (texts("Which"), "text"), (texts("Cut-off"), "text"), (texts("Read at"), "text"),
-                (texts("Index"), "number"), (texts("Delivery"), "text"),
+                (texts("Meter"), "text"), (texts("Which"), "text"), (texts("Cut-off"), "text"),
+                (texts("Read at"), "text"), (texts("Index"), "number"), (texts("Delivery"), "text"),
             ],
             rows,
             caption=texts("Meters and indexes"),
@@ -238,7 +233,7 @@ def _deliveries(visitor: Visitor, deliveries: list[dict[str, Any]]) -> None:
         if not deliveries:
             empty(texts("No delivery is cited: the raw bytes are older than the retention time."))
         for one in deliveries:
-            ui.label(
-                f"#{one['delivery_id']} · {one['protocol']} · {one['channel']} · {str(one['arrived_at'])[:19]}"
-            ).classes("hb-muted text-sm")
+            arrived = str(one["arrived_at"])[:19]
+            title = f"#{one['delivery_id']} · {one['protocol']} · {one['channel']} · {arrived}"
+            ui.label(title).classes("hb-muted text-sm")
             ui.label(str(one["hex"]).upper()[:1_200]).classes("hb-hex w-full")

@@ -1,5 +1,6 @@
-"""The comms board: gateways, their buses and meters with last success, rate, latency and kinds of error; read one now."""
+"""The comms board: gateways, buses and meters with last success, rate, latency, kinds of error; read one now."""
 
+from html import escape
 from typing import Any
 
 from nicegui import ui
@@ -107,11 +108,9 @@ async def line_page(visitor: Visitor, code: str) -> None:
                 ):
                     rate = row["successes"] / row["attempts"] if row["attempts"] else None
                     with ui.element("div"):
-                        ui.html(
-                            f"<strong>{row['serial']}</strong> {row['manufacturer']} · {texts('address')} {row['address']}"
-                            + (f" · {link(row['point'], '/points/' + row['point'])}" if row["point"] else ""),
-                            sanitize=False,
-                        )
+                        title = f"{row['serial']} {row['manufacturer']} · {texts('address')} {row['address']}"
+                        where = f" · {link(row['point'], '/points/' + row['point'])}" if row["point"] else ""
+                        ui.html(f"<strong>{escape(title)}</strong>{where}", sanitize=False)
                         ui.label(
                             f"{texts('last success')}: {texts.age(row['last_success_at'], now)} · {texts.percent(rate)}"
                             + (f" · {row['last_error']}" if row["last_error"] else "")

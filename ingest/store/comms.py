@@ -52,7 +52,8 @@ async def gateway_with_meters(
             return None
         await cursor.execute(
             """
-            SELECT m.meter_id, m.serial, m.manufacturer, m.profile, l.address, b.code AS bus, b.baud_rate, p.code AS point,
+            SELECT m.meter_id, m.serial, m.manufacturer, m.profile, l.address, b.code AS bus, b.baud_rate,
+                   p.code AS point,
                    h.last_attempt_at, h.last_success_at, coalesce(h.attempts, 0) AS attempts,
                    coalesce(h.successes, 0) AS successes, coalesce(h.last_error, '') AS last_error, h.clock_drift_s
             FROM bus b JOIN meter_link l USING (bus_id) JOIN meter m USING (meter_id)

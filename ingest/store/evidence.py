@@ -170,7 +170,8 @@ async def latest_deliveries(
             """
             SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload FROM (
                 SELECT r.delivery_id, max(r.ts) AS ts FROM register g CROSS JOIN LATERAL (
-                    SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id ORDER BY ts DESC LIMIT %(limit)s
+                    SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id
+                    ORDER BY ts DESC LIMIT %(limit)s
                 ) r WHERE g.meter_id = %(meter)s GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
             ) s JOIN delivery d USING (delivery_id) ORDER BY s.ts DESC
             """,
