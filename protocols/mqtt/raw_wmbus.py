@@ -13,7 +13,8 @@ from protocols.errors import ContentError
 from protocols.mqtt.message import FamilyState, MqttMessage, Publish
 
 FAMILY = "wmbus_raw"
-_HEX_WORD = re.compile(rb"(?:0[xX])?((?:[0-9A-Fa-f]{2}){10,300})")
+# A word of its own: the zeros of base64 text are hexadecimal digits, too.
+_HEX_WORD = re.compile(rb"(?<![0-9A-Za-z+/])(?:0[xX])?((?:[0-9A-Fa-f]{2}){10,300})(?![0-9A-Za-z+/=])")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _MAX_TELEGRAMS = 64
 
