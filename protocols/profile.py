@@ -75,7 +75,9 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class StatusBit:
-    """A pattern of an info code or status word: set where ``word & mask == value``; value None: where any bit of it is."""
+    """A pattern of an info code or status word: set where ``word & mask == value``; value None: where any bit of
+    it is.
+    """
 
     mask: int
     value: int | None
@@ -165,8 +167,8 @@ class MeterProfile:
         telegram : Telegram
             As its decoder made it.
         reference : datetime, optional
-            Naive local time of the read: dates monthly storages of telegrams without a clock, and keeps those of a meter
-            whose clock is far off undated.
+            Naive local time of the read: dates monthly storages of telegrams without a clock, and keeps those of a
+            meter whose clock is far off undated.
         """
         meter_time = _clock_of(telegram)
         times = storage_times(telegram, self.history, _trusted(meter_time, reference))
@@ -216,7 +218,8 @@ class MeterProfile:
             rule = standard_rule(record, storage, medium)
         if rule is None:
             return None, False
-        register = register_of(rule, record, protocol)
+        exponent = self.modbus.exponent_of(record.code) if self.modbus is not None else None
+        register = register_of(rule, record, protocol, exponent)
         return register, protocol not in EXACT_PROTOCOLS or "float" in record.modifiers
 
     def _info_code(self, telegram: Telegram) -> int | None:
@@ -266,7 +269,9 @@ def _clock_of(telegram: Telegram) -> datetime | None:
 
 
 def _trusted(meter_time: datetime | None, reference: datetime | None) -> datetime | None:
-    """Where months are counted back from: the meter stored by its own clock, so a clock that is far off dates nothing."""
+    """Where months are counted back from: the meter stored by its own clock, so a clock that is far off dates
+    nothing.
+    """
     if meter_time is None or reference is None:
         return meter_time or reference
     return meter_time if abs(meter_time - reference) < _CLOCK_TOLERANCE else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
+from protocols.cjt188.layouts import CURRENT_HEAT, CURRENT_VOLUME
 from protocols.mbus.vif import FIRST_EXTENSION, PRIMARY
 from protocols.registers import Register
 from protocols.telegram import DataRecord, Function
@@ -90,6 +91,8 @@ FLOATING_SCALE: dict[str, tuple[str, int]] = {
     "d": ("d", -2),
 }
 _FLOATING_DEFAULT = -3
+# Resolution of the CJ/T 188 fields, for those that hold no number.
+_CJT188_EXPONENTS = {item.quantity: -item.decimals for item in (*CURRENT_HEAT, *CURRENT_VOLUME) if item.part == "bcd"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,6 +198,8 @@ def exponent_of(record: DataRecord, protocol: str) -> int | None:
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         return exponent if isinstance(exponent, int) else None
+    if protocol == "cjt188":
+        return _CJT188_EXPONENTS.get(record.quantity)
     if protocol in VIF_PROTOCOLS:
         factor = vif_factor(record.code)
         if factor is not None:
@@ -203,8 +208,11 @@ def exponent_of(record: DataRecord, protocol: str) -> int | None:
     return None
 
 
-def register_of(rule: RegisterRule, record: DataRecord, protocol: str) -> Register | None:
-    """The register that `rule` makes of a record of a telegram of `protocol`; None where unit or scale are unknown."""
+def register_of(rule: RegisterRule, record: DataRecord, protocol: str, exponent: int | None = None) -> Register | None:
+    """The register that `rule` makes of a record of a telegram of `protocol`; None where unit or scale are unknown.
+
+    `exponent` is the power of ten of the last digit, where it is known though the record holds no number.
+    """
     unit = rule.unit or record.unit
     if not is_unit(unit):
         return None
@@ -212,7 +220,8 @@ def register_of(rule: RegisterRule, record: DataRecord, protocol: str) -> Regist
     if scale is None and protocol not in EXACT_PROTOCOLS:
         unit, scale = FLOATING_SCALE.get(unit, (unit, _FLOATING_DEFAULT))
     if scale is None:
-        exponent = exponent_of(record, protocol)
+        if isinstance(record.value, Decimal) or exponent is None:
+            exponent = exponent_of(record, protocol)
         if exponent is None:
             return None
         unit, scale = _displayed(record, unit, exponent, protocol, bool(rule.unit))

@@ -161,14 +161,13 @@ def _check_codes(file: str, registers: tuple[RegisterRule, ...], map_: ModbusMap
 
 
 def _dialect(file: str, table: Mapping[str, Any]) -> str | Dialect | None:
-    if "cjt188" in table:
-        return dialect_from_table(table["name"], table["cjt188"])
     name: str | None = table.get("dialect")
-    if name is not None:
-        try:
-            dialect_named(name)
-        except ProfileError as error:
-            raise ProfileError(error.code, f"{file}: dialect: {error.message}") from error
+    try:
+        if "cjt188" in table:
+            return dialect_from_table(table["name"], table["cjt188"])
+        dialect_named(name)
+    except ProfileError as error:
+        raise ProfileError(error.code, f"{file}: {error.message}") from error
     return name
 
 

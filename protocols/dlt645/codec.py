@@ -1,8 +1,8 @@
 """DL/T 645 electricity meters, editions 2007 and 1997: frames into telegrams and back, requests, matching.
 
-Rules: every data byte carries +33h on the wire. The edition follows from the control byte (2007 answers 91, 1997 answers 81). All F digits mean
-"no value"; a nibble above 9 rejects its item and keeps the rest. An error answer is a DeviceError. An answer counts for a request
-only with the same address, function and identifier.
+Rules: every data byte carries +33h on the wire. The edition follows from the control byte (2007 answers 91, 1997
+answers 81). All F digits mean "no value"; a nibble above 9 rejects its item and keeps the rest. An error answer is a
+DeviceError. An answer counts for a request only with the same address, function and identifier.
 """
 
 from datetime import datetime
@@ -44,8 +44,9 @@ def telegram_from_frame(frame: bytes) -> Telegram:
     Returns
     -------
     Telegram
-        Records in kWh, V, A, kW as the table says; `tariff` and `storage` from the identifier, `code` is the identifier.
-        Details: ``control``, ``edition``, ``di``. `more_follows` where the meter announces a follow-up frame.
+        Records in kWh, V, A, kW as the table says; `tariff` and `storage` from the identifier, `code` is the
+        identifier. Details: ``control``, ``edition``, ``di``. `more_follows` where the meter announces a follow-up
+        frame.
 
     Raises
     ------
@@ -74,14 +75,16 @@ def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
         return Telegram("dlt645", meter, (), details=details)
     if len(data) < size:
         where = frame.offset + 10 + len(data)
-        raise ContentError("frame.short", f"{len(data)} data bytes where an identifier takes {size}, byte {where}", where)
+        raise ContentError(
+            "frame.short", f"{len(data)} data bytes where an identifier takes {size}, byte {where}", where
+        )
     di = int.from_bytes(data[:size], "little")
     code = f"{di:0{2 * size}X}"
     details["di"] = code
     if not frame.is_reply:
         return Telegram("dlt645", meter, (), details=details)
     body = data[size:]
-    if function in (FOLLOW_UP_2007,) and body:
+    if function == FOLLOW_UP_2007 and body:
         # A follow-up frame ends with its number.
         details["sequence"] = str(body[-1])
         body = body[:-1]
@@ -184,7 +187,7 @@ def _moment(digits: str, layout: str) -> tuple[str | None, str | None]:
 
 
 def frame_from_telegram(telegram: Telegram) -> bytes:
-    """The answer that says what `telegram` says: details ``edition`` (2007) and ``di``; one record an item, in table order.
+    """The answer that says what `telegram` says: details ``edition`` and ``di``, one record an item, in table order.
 
     Raises
     ------
@@ -247,7 +250,9 @@ def _clock_bytes(item: Item, text: str, raw: str) -> bytes:
 
 
 def read_request(address: str, di: int = 0x00010000, *, edition: str = "2007", fill: int = 0) -> bytes:
-    """Request to read an identifier. `address`: 12 digits, A fills from the left as wildcard; `fill`: leading FE bytes."""
+    """Request to read an identifier. `address`: 12 digits, A fills from the left as wildcard; `fill`: leading FE
+    bytes.
+    """
     size, control = (4, READ_2007) if edition == "2007" else (2, READ_1997)
     data = di.to_bytes(size, "little").translate(_SHIFT)
     return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(address), control, data))

@@ -1,7 +1,8 @@
 """Data identifiers of DL/T 645 as tables: what each value measures, its size, scale and unit.
 
-Rules: data only. A 2007 identifier is four bytes DI3 DI2 DI1 DI0 whose parts mean quantity, tariff and settlement day; a row of the table
-covers all of those. FF in a part asks for a block: the items follow each other. Sources: DL/T 645-2007 annex A, DL/T 645-1997 annex A.
+Rules: data only. A 2007 identifier is four bytes DI3 DI2 DI1 DI0 whose parts mean quantity, tariff and settlement day;
+a row of the table covers all of those. FF in a part asks for a block: the items follow each other. Sources: DL/T
+645-2007 annex A, DL/T 645-1997 annex A.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +10,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value: `size` BCD bytes with `decimals` places. `signed`: the top bit is a minus. `part`: "bcd", "clock", "text", "bits".
+    """One value: `size` BCD bytes with `decimals` places.
+
+    `signed`: the top bit is a minus. `part`: "bcd", "clock", "text" or "bits".
 
     `clock` is the layout of a time, most significant first: Y M D h m s, w for the day of the week.
     """
@@ -113,7 +116,9 @@ _BLOCK = 0xFF
 
 
 def _phased(item: Item, number: int, single: bool) -> Item:
-    """Item of phase `number`; a meter with one phase names its only voltage or current phase 1, which needs no qualifier."""
+    """Item of phase `number`; a meter with one phase names its only voltage or current phase 1, which needs no
+    qualifier.
+    """
     if not number or (single and number == 1):
         return item
     return replace(item, modifiers=(*item.modifiers, _PHASE[number]))

@@ -136,6 +136,14 @@ class ModbusMap:
         """The point of this name. Raises KeyError."""
         return self._by_name[name]
 
+    def exponent_of(self, name: str) -> int | None:
+        """Power of ten of the last digit of a point's value; None where the device itself decides it."""
+        point = self._by_name.get(name)
+        if point is None or point.exponent_register or point.factor_register:
+            return None
+        step = point.factor.as_tuple().exponent
+        return point.exponent - (point.decimals or 0) + (step if isinstance(step, int) else 0)
+
 
 _MAP_KEYS = {
     "function", "address_base", "order", "max_registers", "readable", "refresh_s", "serial_point", "line", "sentinels",
@@ -276,7 +284,7 @@ def _units(where: str, table: str | Mapping[str, Any], named: Mapping[str, Any])
     if isinstance(table, str):
         if table not in named:
             raise _fail(where, f"units: there is no table modbus.units.{table}")
-        table = named[table]
+        return _units(where, dict(named[table]), named)
     rows: dict[int, UnitRow] = {}
     for code, row in table.items():
         try:

@@ -1,4 +1,4 @@
-"""Whatever a meter can say in CJ/T 188 survives the round trip; whatever the line makes of it raises nothing foreign."""
+"""What a meter can say in CJ/T 188 survives the round trip; whatever the line makes of it raises nothing foreign."""
 
 import contextlib
 from decimal import Decimal

@@ -51,7 +51,9 @@ def test_a_request_decodes_into_its_details() -> None:
 
 @pytest.mark.parametrize("dialect", ["standard", "danfoss"])
 def test_clock_and_address_can_be_written(dialect: str) -> None:
-    clock = telegram_from_frame(clock_request(ADDRESS, datetime(2026, 6, 2, 13, 53, 8), dialect=dialect), dialect)
+    clock = telegram_from_frame(
+        clock_request(ADDRESS, datetime.fromisoformat("2026-06-02T13:53:08"), dialect=dialect), dialect
+    )
     assert clock.records[0].value == "2026-06-02T13:53:08"
     renamed = telegram_from_frame(readdress_request(ADDRESS, "22220000000001", dialect=dialect), dialect)
     assert renamed.records[0].value == "22220000000001"

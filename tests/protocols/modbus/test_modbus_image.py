@@ -27,7 +27,7 @@ def profile(points: str, settings: str = "") -> MeterProfile:
     return profiles_from_text(f"{HEAD}point = [{points}]\n[modbus]\n{settings}", "t.toml")[0]
 
 
-def image(owner: MeterProfile, **values: Decimal | int | str | None | tuple[Decimal, str]) -> bytes:
+def image(owner: MeterProfile, **values: Decimal | int | str | tuple[Decimal, str] | None) -> bytes:
     words = registers_from_values(owner, values)
     return image_from_blocks(
         (
@@ -39,7 +39,7 @@ def image(owner: MeterProfile, **values: Decimal | int | str | None | tuple[Deci
     )
 
 
-def read(owner: MeterProfile, **values: Decimal | int | str | None | tuple[Decimal, str]) -> dict[str, DataRecord]:
+def read(owner: MeterProfile, **values: Decimal | int | str | tuple[Decimal, str] | None) -> dict[str, DataRecord]:
     return {record.code: record for record in telegram_from_image(image(owner, **values), owner, "1").records}
 
 

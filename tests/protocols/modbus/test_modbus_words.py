@@ -63,7 +63,8 @@ def test_floats_keep_their_bits_in_the_fewest_digits(number: float, order: str) 
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(Decimal(65536), "u16"), (Decimal(-1), "u32"), (Decimal("1.5"), "i16"), (Decimal(10000), "bcd4"), (Decimal(-1), "bcd8")],
+    [(Decimal(65536), "u16"), (Decimal(-1), "u32"), (Decimal("1.5"), "i16"), (Decimal(10000), "bcd4"),
+     (Decimal(-1), "bcd8")],
 )  # fmt: skip
 def test_values_that_do_not_fit_are_refused(value: Decimal, kind: str) -> None:
     with pytest.raises(ValueError, match=str(value)):
