@@ -58,7 +58,7 @@ def fill(
 
 
 def intervals_of(series: IndexSeries, grid: Grid, cadences_us: Int64 | None = None) -> Intervals:
-    """Consumption of `series` on `grid`, in buffers of its own (the engine reuses buffers, see `compute.engine`).
+    """Consumption of `series` on `grid`.
 
     Parameters
     ----------
@@ -69,15 +69,17 @@ def intervals_of(series: IndexSeries, grid: Grid, cadences_us: Int64 | None = No
     cadences_us
         (p,) int64, usual distance of readings in microseconds, 0 where unknown.
     """
-    points, hours = series.points, len(grid.hours) - 1
-    out = empty_intervals(points, hours)
-    usual = np.zeros(points, np.int64) if cadences_us is None else cadences_us
+    out = empty_intervals(series.points, len(grid.hours) - 1)
+    consume(series, np.zeros(series.points, np.int64) if cadences_us is None else cadences_us, grid.hours, out)
+    return out
+
+
+def consume(series: IndexSeries, cadences_us: Int64, bounds: Int64, out: Intervals) -> None:
+    """`fill` with scratch of the right size. `bounds`: (h+1,), `out`: buffers of as many points and intervals."""
     size = longest(series)
     scratch = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32))
-    fill(
-        readings_of(series), segments_of(series), usual, grid.hours, scratch, np.empty(len(series.times), np.int32), out
-    )
-    return out
+    verdict = np.empty(len(series.times), np.int32)
+    fill(readings_of(series), segments_of(series), cadences_us, bounds, scratch, verdict, out)
 
 
 def empty_intervals(points: int, hours: int) -> Intervals:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from compute.kernels.compiled import Bool, Float32, Float64, Int8, Int16, Int32, Int64
 
 ACTIVE, SUSPENDED, VACANT, CLOSED, ABSENT = 0, 1, 2, 3, 4
+# What a device says of itself, bits of `Days.device`.
+SENSOR, FLOW, BATTERY, OTHER = 1, 2, 4, 8
 STATES = ("active", "suspended", "vacant", "closed", "absent")
 
 
@@ -44,11 +46,17 @@ class Points:
 
 def unknown_points(count: int) -> Points:
     """Points of which the registry knows nothing but their number."""
-    nan, none = np.full(count, np.nan), np.full(count, -1, np.int64)
+    numbers = {name: np.full(count, -1, np.int64) for name in ("building", "gateway", "parent")}
+    sizes = {name: np.full(count, np.nan) for name in ("qp_m3h", "qs_m3h", "design_load_kw", "heated_area_m2")}
     return Points(
-        np.zeros(count), np.zeros(count), nan, nan, nan, nan, np.zeros(count, np.bool_),
-        np.zeros(count, np.int64), none, none, none, np.zeros(count, np.int64),
-    )  # fmt: skip
+        energy_step_kwh=np.zeros(count),
+        volume_step_m3=np.zeros(count),
+        supply_mounted=np.zeros(count, np.bool_),
+        area=np.zeros(count, np.int64),
+        cadence_us=np.zeros(count, np.int64),
+        **numbers,
+        **sizes,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +68,17 @@ class Days:
     `highest_kwh`,
     `third_kwh`, `window_kwh`: highest and third-highest hour, highest six hours in a row; `lowest_m3`: lowest hour's
     volume.
-    `reversed_h`: hours with flow and the return warmer than the supply; `broken`: samples at a sensor's end of scale;
-    `static_run`: readings in a row with one measured value at the day's end. `hdd_k`: degree days of the area, NaN
+    `supply_c` to `idle_h`: see `compute.kernels.heat.HeatFigures`. `operating_h`: advance of the operating hours;
+    `difference_m3k`: volume times temperature difference where the meter counts it (E8 − E9); `device`: what the device
+    itself reported, `SENSOR`, `FLOW`, `BATTERY`, `OTHER` bits; `clock_s`: the meter's clock minus the time;
+    `rejected`: answers that could not be read or were another meter's. `hdd_k`: degree days of the area, NaN
     without weather; `load`: what stands in for them, the area's median use; `in_season`: the network heats.
     `expected_kwh`, `sigma_kwh`: the signature's expectation and its robust spread, NaN where the point has none yet.
     `last_us`: (p,) instant of the last reading, 0 where there is none.
     """
 
     bounds: Int64
+    now_us: int
     points: Points
     state: Int8
     energy_kwh: Float64
@@ -85,12 +96,18 @@ class Days:
     shaped_h: Int16
     supply_c: Float32
     return_c: Float32
+    measured_kwh: Float32
+    balance_kwh: Float32
+    other_kwh: Float32
     reversed_h: Float32
-    broken: Float32
-    static_run: Float32
+    broken_h: Float32
+    static_h: Float32
+    idle_h: Float32
     operating_h: Float64
-    supply_volume_m3c: Float64
-    return_volume_m3c: Float64
+    difference_m3k: Float64
+    device: Int32
+    clock_s: Float32
+    rejected: Int32
     hdd_k: Float64
     load_kwh: Float64
     peer_kwh: Float64
@@ -111,10 +128,12 @@ class Days:
         rows: dict[str, Any] = {}
         for item in dataclasses.fields(Days):
             value: NDArray[Any] | Points = getattr(self, item.name)
-            if isinstance(value, Points):
+            if item.name in ("bounds", "now_us"):
+                rows[item.name] = value
+            elif isinstance(value, Points):
                 rows[item.name] = Points(**own)
             else:
-                rows[item.name] = value if item.name == "bounds" else value[positions]
+                rows[item.name] = value[positions]
         return Days(**rows)
 
     @property

@@ -11,27 +11,64 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compute.anomalies import jump, zero
-from compute.consumption import Intervals, empty_intervals, fill, longest, readings_of, segments_of
+from compute.anomalies import (
+    balance,
+    behind,
+    clock,
+    comms_loss,
+    factor_error,
+    inactive,
+    jump,
+    leakage,
+    low_use,
+    neighbours,
+    sensor_fault,
+    sequence,
+    static,
+    swapped_sensors,
+    undercooling,
+    zero,
+)
+from compute.consumption import Intervals, consume, empty_intervals
 from compute.days import ACTIVE, Days
 from compute.findings import Finding
+from compute.incidents import causes
 from compute.kernels.compiled import Float32, Float64, Int64
-from compute.kernels.daily import DayFigures, cut, day_figures, empty_figures
-from compute.kernels.differences import Anchors
+from compute.kernels.daily import cut, day_figures, empty_figures
+from compute.kernels.heat import Measured, Temperatures, cut_heat, empty_heat, heat_figures
 from compute.kernels.signatures import block_expectations
+from compute.kernels.thermal import water_table
+from compute.quality import Quality
 from compute.rules import Rule, RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, climate
-from compute.series import IndexSeries, last_times
+from compute.series import Grid, IndexSeries, last_times
 from compute.view import View
 
 DAY_US = 86_400_000_000
+UNCOVERED = int(Quality.MISSING | Quality.PARTIAL)
 # Points a thread takes at a time: their hours stay in its cache.
 BLOCK_POINTS = 16
 
 ORDER: tuple[Rule, ...] = (
+    Rule("unit_error", sequence.Sequence, sequence.unit_error),
+    Rule("decrease", sequence.Sequence, sequence.decrease),
+    Rule("garbage", sequence.Sequence, sequence.garbage),
+    Rule("comms_loss", comms_loss.CommsLoss, comms_loss.detect),
+    Rule("clock", clock.Clock, clock.detect),
+    Rule("static", static.Static, static.detect),
+    Rule("swapped_sensors", swapped_sensors.SwappedSensors, swapped_sensors.detect),
+    Rule("sensor_fault", sensor_fault.SensorFault, sensor_fault.detect),
+    Rule("behind", behind.Behind, behind.detect),
+    Rule("factor_error", factor_error.FactorError, factor_error.detect),
     Rule("zero_use", zero.ZeroUse, zero.detect),
+    Rule("low_use", low_use.LowUse, low_use.detect),
     Rule("jump", jump.Jump, jump.detect),
+    Rule("use_while_inactive", inactive.Inactive, inactive.detect),
+    Rule("leakage", leakage.Leakage, leakage.detect),
+    Rule("undercooling", undercooling.Undercooling, undercooling.detect),
+    Rule("neighbours", neighbours.Neighbours, neighbours.detect),
+    Rule("balance", balance.Balance, balance.detect),
 )
 
 
@@ -48,23 +85,24 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2) -> Ho
     """First stage: consumption and daily figures of every point, in blocks on `threads` threads."""
     p, h, d = inputs.energy.points, len(inputs.grid.hours) - 1, len(inputs.grid.days) - 1
     result = Hourly(
-        np.arange(p) if rows is None else rows,
-        inputs.grid,
-        empty_intervals(p, h),
-        empty_intervals(p, h),
-        empty_figures(p, d),
-        empty_figures(p, d),
-        np.maximum(last_times(inputs.energy), last_times(inputs.volume)),
+        rows=np.arange(p) if rows is None else rows,
+        grid=inputs.grid,
+        energy=empty_intervals(p, h),
+        volume=empty_intervals(p, h),
+        energy_days=empty_figures(p, d),
+        volume_days=empty_figures(p, d),
+        heat=empty_heat(p, d),
+        operating_s=np.full((p, d), np.nan),
+        difference=np.full((p, d), np.nan),
+        device=inputs.device,
+        clock_s=inputs.clock_s,
+        rejected=inputs.rejected,
+        last_us=np.maximum(last_times(inputs.energy), last_times(inputs.volume)),
     )
-    size = max(longest(inputs.energy), longest(inputs.volume))
+    table = water_table()
 
     def work(start: int) -> None:
-        stop = min(p, start + BLOCK_POINTS)
-        for series, out, figures in (
-            (inputs.energy, result.energy, result.energy_days),
-            (inputs.volume, result.volume, result.volume_days),
-        ):
-            _consume(series, inputs, (start, stop), size, out, figures)
+        _block(inputs, result, start, min(p, start + BLOCK_POINTS), table)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, range(0, p, BLOCK_POINTS)):
@@ -72,18 +110,41 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2) -> Ho
     return result
 
 
-def _consume(
-    series: IndexSeries, inputs: Inputs, span: tuple[int, int], size: int, out: Intervals, figures: DayFigures
-) -> None:
-    start, stop = span
-    own = series.select(start, stop)
-    scratch = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32))
-    block = Intervals(out.totals[start:stop], out.bits[start:stop], out.method[start:stop])
-    verdict = np.empty(len(own.times), np.int32)
-    cadences = inputs.cadence_us[start:stop]
-    fill(readings_of(own), segments_of(own), cadences, inputs.grid.hours, scratch, verdict, block)
-    rows = cut(figures, start, stop)
-    day_figures(block.totals, block.bits, inputs.grid.days, rows)
+def _block(inputs: Inputs, result: Hourly, start: int, stop: int, table: Float64) -> None:
+    """Everything of the points `start` to `stop`, while their hours are in the cache."""
+    for series, out, figures in (
+        (inputs.energy, result.energy, result.energy_days),
+        (inputs.volume, result.volume, result.volume_days),
+    ):
+        own = Intervals(out.totals[start:stop], out.bits[start:stop], out.method[start:stop])
+        consume(series.select(start, stop), inputs.cadence_us[start:stop], inputs.grid.hours, own)
+        day_figures(own.totals, own.bits, inputs.grid.days, cut(figures, start, stop))
+    supply, back = inputs.supply_c.select(start, stop), inputs.return_c.select(start, stop)
+    energy, volume = result.energy, result.volume
+    heat_figures(
+        Temperatures(supply.times, supply.values, supply.offsets, back.times, back.values, back.offsets),
+        Measured(
+            energy.totals[start:stop], volume.totals[start:stop], energy.bits[start:stop], volume.bits[start:stop]
+        ),
+        inputs.grid.hours,
+        inputs.grid.days,
+        inputs.supply_mounted[start:stop],
+        table,
+        cut_heat(result.heat, start, stop),
+    )
+    result.operating_s[start:stop] = _daily(inputs.operating_s.select(start, stop), inputs.grid)
+    result.difference[start:stop] = _daily(inputs.supply_volume.select(start, stop), inputs.grid)
+    result.difference[start:stop] -= _daily(inputs.return_volume.select(start, stop), inputs.grid)
+
+
+def _daily(series: IndexSeries, grid: Grid) -> Float64:
+    """(p, d) advance of each day, NaN where the day is not wholly covered."""
+    points, bounds = series.points, grid.day_bounds
+    if len(series.times) == 0:
+        return np.full((points, len(bounds) - 1), np.nan)
+    out = empty_intervals(points, len(bounds) - 1)
+    consume(series, np.zeros(points, np.int64), bounds, out)
+    return np.where((out.bits & UNCOVERED) == 0, np.diff(out.totals, axis=1), np.nan)
 
 
 def run(
@@ -128,7 +189,7 @@ def judge(
         for rule in order:
             limits = sets[int(number)].of(rule.name, rule.thresholds)
             found.extend(replace(item, point=int(rows[item.point])) for item in rule.check(own, limits))
-    return found
+    return causes(found)
 
 
 def days_of(scene: Scene, parts: Sequence[Hourly], history: History | None, season: Season) -> Days:
@@ -161,6 +222,7 @@ def days_of(scene: Scene, parts: Sequence[Hourly], history: History | None, seas
     )
     return Days(
         bounds=bounds,
+        now_us=scene.now_us,
         points=scene.points,
         state=scene.state,
         hdd_k=around.hdd_k,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from compute.kernels.compiled import Bool, Int64
+from compute.kernels.compiled import Bool, Float64, Int64
 
 
 class Kind(StrEnum):
@@ -66,6 +67,21 @@ class Finding:
     details: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What was observed and what was expected of it, in `unit`."""
+
+    observed: float
+    low: float
+    high: float
+    unit: str
+
+
+def grade(failed: bool) -> Severity:
+    """Critical for a FAIL, warning for a WARN."""
+    return Severity.CRITICAL if failed else Severity.WARNING
+
+
 def runs(mask: Bool, *, bridge: int = 0) -> Iterator[tuple[int, int, int]]:
     """Runs of True in each row of a (p, d) mask: (row, first, end), end exclusive, gaps of up to `bridge` closed."""
     for row in np.flatnonzero(mask.any(axis=1)):
@@ -75,3 +91,31 @@ def runs(mask: Bool, *, bridge: int = 0) -> Iterator[tuple[int, int, int]]:
         ends = np.concatenate((breaks, [len(days) - 1]))
         for first, last in zip(starts, ends, strict=True):
             yield int(row), int(days[first]), int(days[last]) + 1
+
+
+def trailing_sum(values: NDArray[np.floating], days: int) -> Float64:
+    """(p, d) sum of each day and the days before it, `days` in all; NaN counts as nothing."""
+    total = np.cumsum(np.nan_to_num(values.astype(np.float64)), axis=1)
+    result = total.copy()
+    result[:, days:] -= total[:, :-days]
+    return result
+
+
+def persistent(mask: Bool, days: int, needed: int) -> Bool:
+    """Days on which the mask held on at least `needed` of the last `days` days, and holds."""
+    result: Bool = mask & (trailing_sum(mask.astype(np.float64), days) >= needed - 0.5)
+    return result
+
+
+def group_median(values: NDArray[np.floating], group: Int64, *, least: int = 4) -> Float64:
+    """(p, d) median of each row's group on each day; NaN where fewer than `least` members are known. Group -1 has none."""
+    result = np.full(values.shape, np.nan)
+    for number in np.unique(group[group >= 0]):
+        rows = np.flatnonzero(group == number)
+        own = values[rows].astype(np.float64)
+        enough = np.isfinite(own).sum(axis=0) >= least
+        if enough.any():
+            line = np.full(values.shape[1], np.nan)
+            line[enough] = np.nanmedian(own[:, enough], axis=0)
+            result[rows] = line
+    return result

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from compute.consumption import Intervals
 from compute.days import Points
-from compute.kernels.compiled import Bool, Float32, Float64, Int8, Int64
+from compute.kernels.compiled import Bool, Float32, Float64, Int8, Int32, Int64
 from compute.kernels.daily import DayFigures
+from compute.kernels.heat import HeatFigures
 from compute.series import Grid, IndexSeries, SampleSeries
 
 
@@ -13,21 +14,26 @@ from compute.series import Grid, IndexSeries, SampleSeries
 class Scene:
     """What is known beside readings: the grid of h hours and d days, p points, `state` (p, d), and the weather.
 
-    `outdoor_c`: (a, h) float32 hourly outside temperature of each area, NaN where unknown.
+    `outdoor_c`: (a, h) float32 hourly outside temperature of each area, NaN where unknown. `now_us`: the present, epoch microseconds.
     """
 
     grid: Grid
     points: Points
     state: Int8
     outdoor_c: Float32
+    now_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Readings of p points on one grid; `cadence_us`: (p,) scheduled distance of readings, 0 where unknown."""
+    """Readings of p points on one grid; `cadence_us`: (p,) scheduled distance of readings, 0 where unknown.
+
+    `device`, `clock_s`: (p, d) what the meters said of themselves, None where nobody asked.
+    """
 
     grid: Grid
     cadence_us: Int64
+    supply_mounted: Bool
     energy: IndexSeries
     volume: IndexSeries
     supply_c: SampleSeries
@@ -36,6 +42,9 @@ class Inputs:
     operating_s: IndexSeries
     supply_volume: IndexSeries
     return_volume: IndexSeries
+    device: Int32 | None = None
+    clock_s: Float32 | None = None
+    rejected: Int32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,8 @@ class Hourly:
     """Result of the first stage for p points; `rows`: (p,) their positions in the scene, `grid`: their own hours and
     days.
 
-    `last_us`: (p,) instant of each point's last reading, 0 where there is none.
+    `operating_s`, `difference`: (p, d) advance of the operating time in seconds and of E8 − E9 in 1e-6 m3·K. `device`,
+    `clock_s`: (p, d) as in `compute.days.Days`. `last_us`: (p,) instant of each point's last reading, 0 where there is none.
     """
 
     rows: Int64
@@ -68,4 +78,10 @@ class Hourly:
     volume: Intervals
     energy_days: DayFigures
     volume_days: DayFigures
+    heat: HeatFigures
+    operating_s: Float64
+    difference: Float64
+    device: Int32 | None
+    clock_s: Float32 | None
+    rejected: Int32 | None
     last_us: Int64

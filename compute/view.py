@@ -34,12 +34,18 @@ EMPTY: dict[str, tuple[type, float]] = {
     "shaped_h": (np.int16, 0),
     "supply_c": (np.float32, np.nan),
     "return_c": (np.float32, np.nan),
+    "measured_kwh": (np.float32, np.nan),
+    "balance_kwh": (np.float32, np.nan),
+    "other_kwh": (np.float32, np.nan),
     "reversed_h": (np.float32, np.nan),
-    "broken": (np.float32, np.nan),
-    "static_run": (np.float32, np.nan),
+    "broken_h": (np.float32, np.nan),
+    "static_h": (np.float32, np.nan),
+    "idle_h": (np.float32, np.nan),
     "operating_h": (np.float64, np.nan),
-    "supply_volume_m3c": (np.float64, np.nan),
-    "return_volume_m3c": (np.float64, np.nan),
+    "difference_m3k": (np.float64, np.nan),
+    "device": (np.int32, 0),
+    "clock_s": (np.float32, np.nan),
+    "rejected": (np.int32, 0),
 }
 
 
@@ -75,6 +81,14 @@ class View:
             "window_kwh": energy.window * np.float32(1 / J_PER_KWH),
             "lowest_m3": volume.lowest * np.float32(1 / ML_PER_M3),
         }
+        fresh |= {name: getattr(part.heat, name) for name in part.heat._fields}
+        fresh |= {"operating_h": part.operating_s / 3600.0, "difference_m3k": part.difference / 1e6}
+        if part.device is not None:
+            fresh["device"] = part.device
+        if part.clock_s is not None:
+            fresh["clock_s"] = part.clock_s
+        if part.rejected is not None:
+            fresh["rejected"] = part.rejected
         fresh["usable"] = fresh["complete"] & ((energy.bits & UNUSABLE) == 0)
         first = self.days - (len(part.grid.days) - 1)
         for name, values in fresh.items():

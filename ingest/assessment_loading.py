@@ -169,8 +169,9 @@ def inputs_of(
     rows = _Rows(table, _edits(connection, sorted(wanted), start, until))
     index = {role: _index(places, registers, rows, role, (whole, until)) for role in INDEX_ROLES}
     sample = {role: _samples(places, registers, rows, role) for role in SAMPLE_ROLES}
+    mounted = np.array([place.newest["mounting_side"] == "supply" for place in places], np.bool_)
     return Inputs(
-        whole, cadence_us, index["energy"], index["volume"], sample["supply_temperature"], sample["return_temperature"],
+        whole, cadence_us, mounted, index["energy"], index["volume"], sample["supply_temperature"], sample["return_temperature"],
         sample["flow"], index["operating_time"], index["supply_temperature_volume"], index["return_temperature_volume"],
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from compute.consumption import empty_intervals
 from compute.days import Days
 from compute.findings import Finding
 from compute.kernels.daily import DayFigures
+from compute.kernels.heat import HeatFigures
 from compute.rules import RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season
@@ -150,7 +151,7 @@ class Zone:
         """The view of all places, stored days under the fresh ones."""
         whole = self._grid(max(start, self.beginning))
         states = states_table(self.connection, self.places, whole.day_bounds)
-        scene = Scene(whole, self.points, states, self._weather(whole))
+        scene = Scene(whole, self.points, states, self._weather(whole), microseconds(self.now))
         return engine.days_of(scene, parts, self._history(whole), Season())
 
     def _history(self, whole: Grid) -> History:
@@ -217,9 +218,13 @@ def _daily_only(part: Hourly, keep: NDArray[np.bool_]) -> Hourly:
     """The daily figures of the rows to keep; hours are written and need no memory."""
     nothing = empty_intervals(0, 0)
     rows = [DayFigures(*columns) for columns in _kept((part.energy_days, part.volume_days), keep)]
+    heat: list[Any] = [column[keep] for column in part.heat]
     return replace(
-        part, rows=part.rows[keep], energy=nothing, volume=nothing, energy_days=rows[0], volume_days=rows[1],
-        last_us=part.last_us[keep],
+        part, rows=part.rows[keep], heat=HeatFigures(*heat), operating_s=part.operating_s[keep],
+        difference=part.difference[keep], device=None if part.device is None else part.device[keep],
+        clock_s=None if part.clock_s is None else part.clock_s[keep],
+        rejected=None if part.rejected is None else part.rejected[keep], energy=nothing, volume=nothing,
+        energy_days=rows[0], volume_days=rows[1], last_us=part.last_us[keep],
     )  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""Communication loss: no usable reading for longer than a gap that mends itself (V4, V19)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compute.days import ABSENT, Days
+from compute.findings import Finding, Kind, grade, runs
+from compute.quality import Quality
+
+ESTIMATED = int(Quality.ESTIMATED)
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CommsLoss:
+    """`warn_h`, `fail_h`: hours without a reading; at least `cadences` times their usual distance."""
+
+    warn_h: float = 30.0
+    fail_h: float = 72.0
+    cadences: float = 3.0
+
+
+def detect(days: Days, limits: CommsLoss) -> list[Finding]:
+    """Gaps that have ended, from the marks of estimated hours, and the silence that has not."""
+    found = []
+    length = np.diff(days.bounds) // HOUR_US
+    gap = ((days.energy_bits & ESTIMATED) != 0) & (days.shaped_h < length)
+    missing = length - days.shaped_h
+    for row, first, end in runs(gap):
+        hours = float(missing[row, first:end].sum())
+        usual_h = float(days.points.cadence_us[row]) / HOUR_US
+        if hours >= max(limits.warn_h, limits.cadences * usual_h):
+            start = int(days.bounds[first + 1] - missing[row, first] * HOUR_US)
+            stop = (
+                int(days.bounds[end - 1] + missing[row, end - 1] * HOUR_US)
+                if end - first > 1
+                else int(days.bounds[end])
+            )
+            found.append(_finding(days, row, start, stop, hours, limits))
+    return found + _silent(days, limits)
+
+
+def _silent(days: Days, limits: CommsLoss) -> list[Finding]:
+    """Points whose last reading is long ago. The end is the last midnight, so that a run an hour later says the same."""
+    found = []
+    for row in np.flatnonzero((days.last_us > 0) & (days.state[:, -1] != ABSENT)):
+        hours = (days.now_us - int(days.last_us[row])) / HOUR_US
+        usual_h = float(days.points.cadence_us[row]) / HOUR_US
+        if hours >= max(limits.warn_h, limits.cadences * usual_h):
+            stop = max(int(days.bounds[-2]), int(days.last_us[row]) + HOUR_US)
+            found.append(
+                _finding(days, int(row), int(days.last_us[row]), stop, (stop - days.last_us[row]) / HOUR_US, limits)
+            )
+    return found
+
+
+def _finding(days: Days, row: int, start: int, stop: int, hours: float, limits: CommsLoss) -> Finding:
+    inside = (days.bounds[:-1] >= start) & (days.bounds[1:] <= stop)
+    stake = float(np.nansum(days.expected_kwh[row, inside]))
+    return Finding(
+        row, Kind.COMMS_LOSS, "V4", grade(hours >= limits.fail_h), start, stop, hours, 0.0, limits.warn_h, "h", stake, 0.9,
+        {"gateway": float(days.points.gateway[row])},
+    )  # fmt: skip

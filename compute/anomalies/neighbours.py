@@ -1,0 +1,48 @@
+"""Neighbours: far less heat per square metre than the same house uses, for weeks (H17).
+
+Finds what was wrong from the first day on, which no signature of the point can show.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compute.days import Days
+from compute.findings import Finding, Kind, Severity, group_median, runs, trailing_sum
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Intensity over `days` heating days below `percent` of the house's median and `robust_z` spreads (of logarithms) away."""
+
+    percent: float = 38.0
+    robust_z: float = 3.0
+    days: int = 28
+    least: int = 6
+
+
+def detect(days: Days, limits: Neighbours) -> list[Finding]:
+    """One finding a run of days on which the last four weeks stand out."""
+    counted = days.active & days.in_season & days.complete & np.isfinite(days.energy_kwh)
+    size = np.where(np.isfinite(days.points.heated_area_m2), days.points.heated_area_m2, 1.0)[:, None]
+    use = trailing_sum(np.where(counted, days.energy_kwh / size, 0.0), limits.days)
+    n = trailing_sum(counted.astype(np.float64), limits.days)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        intensity = np.where(n >= 0.75 * limits.days, use / n, np.nan)
+        median = group_median(intensity, days.points.building, least=limits.least)
+        away = np.log(np.maximum(intensity, 1e-9) / median)
+        spread = 1.4826 * group_median(np.abs(away), days.points.building, least=limits.least)
+        mask = (intensity < limits.percent / 100.0 * median) & (away < -limits.robust_z * np.maximum(spread, 0.1))
+        mask &= counted & (intensity > 0.02 * median)
+    found = []
+    for row, first, end in runs(mask, bridge=14):
+        begin = max(0, first - limits.days + 1)
+        seen, norm = float(intensity[row, end - 1]), float(median[row, end - 1])
+        missing = max(norm - seen, 0.0) * float(size[row, 0]) * (end - begin)
+        found.append(
+            Finding(
+                row, Kind.NEIGHBOURS, "H17", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]), seen,
+                limits.percent / 100.0 * norm, 3.0 * norm, "kWh/m2/d", missing, 0.7, {"house_median": norm},
+            )
+        )  # fmt: skip
+    return found
