@@ -29,6 +29,8 @@ from protocols.units import CANONICAL_UNIT
 
 log = structlog.get_logger(__name__)
 
+_PART = 400
+
 # Meters of one family may answer under another medium code of it (supply- and return-mounted, combined heat and cold).
 _FAMILY = {
     "heat": "heat", "cooling": "heat", "heat_cooling": "heat",
@@ -166,11 +168,14 @@ class Directory:
     async def create_registers(self, wanted: Iterable[tuple[MeterEntry, Register]]) -> None:
         """Create registers that telegrams of known meters brought up; one that exists by now is left as it is."""
         rows = {(entry.meter_id, register.name): register for entry, register in wanted}
-        if not rows:
-            return
-        async with self._pool.connection() as connection, connection.transaction():
-            await directory_rows.create_registers(connection, rows)
-        await self.refresh(sorted({meter_id for meter_id, _ in rows}))
+        meter_ids = sorted({meter_id for meter_id, _ in rows})
+        # In parts: a notice about more than 500 meters says "all", and every worker would load the whole registry.
+        for start in range(0, len(meter_ids), _PART):
+            part = set(meter_ids[start : start + _PART])
+            chosen = {key: register for key, register in rows.items() if key[0] in part}
+            async with self._pool.connection() as connection, connection.transaction():
+                await directory_rows.create_registers(connection, chosen)
+            await self.refresh(sorted(part))
 
     async def refresh(self, meter_ids: Sequence[int] | None = None) -> None:
         """Load the registry again: the given meters, or all of it."""

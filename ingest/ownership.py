@@ -22,6 +22,8 @@ from ingest.store.field import FieldGateway
 log = structlog.get_logger(__name__)
 
 ROUND_S = 5.0
+GATHER_S = 0.3
+RELOAD_S = 60.0
 _KEEPALIVE: dict[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -70,51 +72,82 @@ async def hold_gateways(url: str, owner: Owner) -> None:
             ) as connection:
                 await field.announce_worker(connection)
                 await field.listen(connection, field.REGISTRY_CHANNEL)
-                locked: set[int] = set()
+                share = _Share(connection, owner)
                 while True:
-                    await _look_round(connection, owner, locked)
+                    await share.look_round()
                     backoff.reset()
-                    await _notice(connection)
+                    await share.wait()
         except psycopg.OperationalError as error:
             log.warning("ownership connection lost, reading goes on", worker=owner.name, reason=str(error))
         await asyncio.sleep(backoff.next_s())
 
 
-async def _notice(connection: AsyncConnection[Any]) -> None:
-    """Wait for the next look: a change of the registry, or the round's time."""
-    async for _ in connection.notifies(timeout=ROUND_S, stop_after=1):
-        return
+class _Share:
+    """What one connection holds of the fleet."""
 
+    def __init__(self, connection: AsyncConnection[Any], owner: Owner) -> None:
+        self._connection, self._owner = connection, owner
+        self._locked: set[int] = set()
+        self._fleet: dict[int, FieldGateway] = {}
+        self._shared: set[int] = set()
+        self._loaded_at = -math.inf
+        self._changed = True
 
-async def _look_round(connection: AsyncConnection[Any], owner: Owner, locked: set[int]) -> None:
-    fleet = {gateway.gateway_id: gateway for gateway in await field.gateways(connection, owner.kinds)}
-    shared = {number for number, gateway in fleet.items() if gateway.kind == "mqtt" and gateway.settings.get("group")}
-    exclusive = [number for number in fleet if number not in shared]
-    share = math.ceil(len(exclusive) / max(1, await field.workers(connection)))
-    for number in [number for number in owner.held if number not in fleet]:
-        await _give_up(connection, owner, number, locked)
-    # After a lost connection we still read without holding the lock: take it back or give the gateway up.
-    unlocked = [number for number in owner.held if number not in locked and number not in shared]
-    won = set(await field.lock_gateways(connection, unlocked))
-    locked |= won
-    for number in set(unlocked) - won:
-        log.warning("gateway taken by another worker meanwhile", gateway=fleet[number].code)
-        await owner.halt(number)
-    for number in [number for number in owner.held if number not in shared][share:]:
-        await _give_up(connection, owner, number, locked)
-    room = share - len([number for number in owner.held if number not in shared])
-    free = [number for number in exclusive if number not in set(owner.held)]
-    if room > 0 and free:
-        locked |= set(await field.lock_gateways(connection, await field.unowned(connection, free), room))
-    for number, gateway in fleet.items():
-        if number in set(owner.held):
-            await owner.update(gateway)
-        elif number in locked or number in shared:
-            owner.start(gateway)
+    async def wait(self) -> None:
+        """Until the next look: a change of the registry, or the round's time. Changes come in swarms: gather them."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ROUND_S
+        while (left := end - loop.time()) > 0:
+            async for _ in self._connection.notifies(timeout=left, stop_after=1):
+                self._changed = True
+                end = min(end, loop.time() + GATHER_S)
 
+    async def look_round(self) -> None:
+        """Give up what is too much or not ours, take what is free, start and change what is read."""
+        owner, connection = self._owner, self._connection
+        await self._load()
+        exclusive = [number for number in self._fleet if number not in self._shared]
+        share = math.ceil(len(exclusive) / max(1, await field.workers(connection)))
+        for number in [number for number in owner.held if number not in self._fleet]:
+            await self._give_up(number)
+        await self._confirm()
+        for number in self._held()[share:]:
+            await self._give_up(number)
+        held = set(owner.held)
+        room = share - len(self._held())
+        free = [number for number in exclusive if number not in held]
+        if room > 0 and free:
+            self._locked |= set(await field.lock_gateways(connection, await field.unowned(connection, free), room))
+        for number in [*(self._locked - held), *(self._shared - held)]:
+            owner.start(self._fleet[number])
 
-async def _give_up(connection: AsyncConnection[Any], owner: Owner, number: int, locked: set[int]) -> None:
-    await owner.halt(number)
-    if number in locked:
-        locked.discard(number)
-        await field.unlock_gateway(connection, number)
+    async def _load(self) -> None:
+        """The registry, when it has changed, and now and then in case a notice was lost."""
+        now = asyncio.get_running_loop().time()
+        if not self._changed and now - self._loaded_at < RELOAD_S:
+            return
+        self._changed, self._loaded_at = False, now
+        fleet = {one.gateway_id: one for one in await field.gateways(self._connection, self._owner.kinds)}
+        for number in self._owner.held:
+            if number in fleet and fleet[number] != self._fleet.get(number):
+                await self._owner.update(fleet[number])
+        self._fleet = fleet
+        self._shared = {number for number, one in fleet.items() if one.kind == "mqtt" and one.settings.get("group")}
+
+    async def _confirm(self) -> None:
+        """After a lost connection we read without holding locks: take them back or give the gateways up."""
+        unlocked = [number for number in self._held() if number not in self._locked]
+        won = set(await field.lock_gateways(self._connection, unlocked)) if unlocked else set()
+        self._locked |= won
+        for number in set(unlocked) - won:
+            log.warning("gateway taken by another worker meanwhile", gateway=self._fleet[number].code)
+            await self._owner.halt(number)
+
+    def _held(self) -> list[int]:
+        return [number for number in self._owner.held if number not in self._shared]
+
+    async def _give_up(self, number: int) -> None:
+        await self._owner.halt(number)
+        if number in self._locked:
+            self._locked.discard(number)
+            await field.unlock_gateway(self._connection, number)

@@ -7,6 +7,7 @@ lost connection leaves in doubt is written again: the delivery keys make that ha
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 # Decoding is pure Python: so many deliveries a turn of the event loop, then the sockets get theirs.
 DECODE_SLICE = 32
-# Batches below this are a calm stream: they are written at once instead of waiting for company.
+# A stream that brings fewer than this in the waiting time is calm: its deliveries are written at once.
 CALM_DELIVERIES = 16
 SPOOL_CHUNK = 1_000
 
@@ -109,6 +110,7 @@ class Pipeline:
         self._backoff = Backoff(0.2, 5.0)
         self._next_probe = 0.0
         self._closing = False
+        self._rate, self._last_batch, self._busy = 0.0, 0.0, False
         self._tasks: list[asyncio.Task[None]] = []
         # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
         self._open: dict[int, _Item] = {}
@@ -197,12 +199,13 @@ class Pipeline:
         """The next batch: all that waits, up to the limits; under load it waits a moment for company."""
         loop = asyncio.get_running_loop()
         batch = [await self._queue.get()]
-        end = loop.time() + self.limits.batch_wait_s
+        began = loop.time()
+        end = began + self.limits.batch_wait_s * self._busy
         rows = 0 if self.away else self._make(batch[0])
         try:
             while rows < self.limits.batch_rows and len(batch) < self.limits.batch_deliveries:
                 if self._queue.empty():
-                    if self._batches.empty() and (len(batch) < CALM_DELIVERIES or loop.time() >= end):
+                    if self._batches.empty() and loop.time() >= end:
                         break
                     async with asyncio.timeout_at(max(end, loop.time() + 0.01)):
                         batch.append(await self._queue.get())
@@ -214,7 +217,14 @@ class Pipeline:
                     await asyncio.sleep(0)
         except TimeoutError:
             pass
+        self._measure(len(batch), began)
         return batch
+
+    def _measure(self, count: int, now: float) -> None:
+        """Whether the stream is busy: its rate over the last second or so would fill a batch while one waits."""
+        self._rate = (self._rate + count) * math.exp(self._last_batch - now)
+        self._last_batch = now
+        self._busy = self._rate * self.limits.batch_wait_s >= CALM_DELIVERIES
 
     def _make(self, item: _Item) -> int:
         """Decode and resolve; the number of rows that came of it."""

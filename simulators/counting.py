@@ -21,6 +21,7 @@ from protocols.telegram import DataRecord, MeterId, Telegram
 ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)
 LONG_HEADER = 0x72
 MORE_FOLLOWS = b"\x1f"
+MANUFACTURER_DATA = b"\x0f"
 
 
 @dataclass(frozen=True, slots=False)
@@ -42,10 +43,11 @@ class Counting:
 
 @dataclass(frozen=True)
 class CountingMbus(Counting):
-    """Wired M-Bus: energy (kWh) and volume (0.01 m3) as BCD, temperatures; `telegrams` are sent for one readout."""
+    """Wired M-Bus: energy (kWh) and volume (0.01 m3) as BCD, temperatures; several `telegrams` a readout, `tail` bytes."""
 
     telegrams: int = 1
     primary: int = 0
+    tail: int = 0
 
     @cached_property
     def _head(self) -> bytes:
@@ -63,6 +65,8 @@ class CountingMbus(Counting):
             body = self._head + bytes(((access + number) & 0xFF, 0, 0, 0)) + self._records(at, number)
             if number + 1 < self.telegrams:
                 body += MORE_FOLLOWS
+            elif self.tail:
+                body += MANUFACTURER_DATA + bytes(self.tail)
             parts.append(LongFrame(RSP_UD, self.primary, LONG_HEADER, body).to_bytes())
         return parts
 

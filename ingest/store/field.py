@@ -5,7 +5,7 @@ while it holds a lock in `WORKER_LOCKS`, so the database itself knows who is the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -31,7 +31,8 @@ class FieldMeter:
     baud_rate: int
     schedule_s: int
     jitter_s: int
-    last_success_at: datetime | None
+    # Not a part of the registry: a read is no change of the field.
+    last_success_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,15 @@ async def gateways(connection: AsyncConnection[Any], kinds: Sequence[str]) -> li
     )
     rows = await cursor.fetchall()
     cursor = await connection.execute(
-        "SELECT b.gateway_id, l.meter_id, b.bus_id, l.address, m.profile, l.settings, b.baud_rate, b.schedule_s,"
-        " b.jitter_s, h.last_success_at FROM bus b JOIN meter_link l USING (bus_id) JOIN meter m USING (meter_id)"
+        "SELECT b.gateway_id, l.meter_id, b.bus_id, l.address, m.profile, nullif(l.settings, '{}'), b.baud_rate,"
+        " b.schedule_s, b.jitter_s, h.last_success_at FROM bus b JOIN meter_link l USING (bus_id) JOIN meter m USING (meter_id)"
         " LEFT JOIN meter_health h USING (meter_id) WHERE b.gateway_id = ANY(%s)"
         " ORDER BY b.gateway_id, b.bus_id, l.meter_id",
         ([row[0] for row in rows],),
     )
     meters: dict[int, list[FieldMeter]] = {}
-    for gateway_id, *rest in await cursor.fetchall():
-        meters.setdefault(gateway_id, []).append(FieldMeter(*rest))
+    for gateway_id, meter_id, bus_id, address, profile, own, *rest in await cursor.fetchall():
+        meters.setdefault(gateway_id, []).append(FieldMeter(meter_id, bus_id, address, profile, own or {}, *rest))
     return [
         FieldGateway(number, code, kind, address, settings, tuple(meters.get(number, ())))
         for number, code, kind, address, settings in rows
