@@ -150,7 +150,8 @@ def delivery_of(meter: VirtualMeter, meter_id: int | None, at: datetime, payload
 
 async def open_periods(database_url: str, origin: datetime, span: timedelta) -> list[str]:
     """Billing periods that the demo's data fall into: the two weeks of history and the months they touch."""
-    start, end = (origin - span).date(), origin.date()
+    # Whole local days: the history begins in the middle of one.
+    start, end = (origin - span).date() + timedelta(days=1), origin.date()
     wanted = {"demo": (start, end)}
     month = start.replace(day=1)
     while month <= end:

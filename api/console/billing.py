@@ -112,7 +112,7 @@ async def period_page(visitor: Visitor, code: str, *, state: str = "", point: st
 def _quantity_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
     texts = visitor.texts
     return (
-        Html(link(row["point_code"], f"/billing/quantities/{row['quantity_id']}")),
+        Html(link(row["point"], f"/billing/quantities/{row['quantity_id']}")),
         service_text(texts, row["service"]),
         texts.energy(row["energy_kwh"], 2),
         f"{texts.number(row['volume_m3'], 2)} m³",
@@ -156,10 +156,10 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
     async with visitor.connection() as connection:
         made = await explanation.explain(connection, visitor.actor, quantity_id, visitor.parts.directory)
     quantity, sums = made["quantity"], made["sums"]
-    with frame(visitor, quantity["point_code"], current="/billing"):
+    with frame(visitor, quantity["point"], current="/billing"):
         heading(
             texts("How {energy} came about", energy=texts.energy(quantity["energy_kwh"], 3)),
-            f"{quantity['point_code']} · {service_text(texts, quantity['service'])} · "
+            f"{quantity['point']} · {service_text(texts, quantity['service'])} · "
             f"{texts('version')} {quantity['version']} · {texts(quantity['state'])}",
         )
         ui.button(texts("Print"), icon="print", on_click=lambda: ui.run_javascript("window.print()")).props(

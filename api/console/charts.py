@@ -13,6 +13,8 @@ from ingest.store.evidence import Series
 INDEX, USE, ESTIMATED, SUPPLY, RETURN, OUTSIDE, BAND, FLOW = (
     "#12354d", "#0b7285", "#e8a33d", "#b93a0e", "#2b6cb0", "#5b6b79", "#9fb8c8", "#6b4fa0",
 )  # fmt: skip
+# A series that only carries another one: in no legend.
+_HIDDEN = " "
 _TEXT = {"fontFamily": "inherit", "color": "#3b4955"}
 
 
@@ -100,6 +102,7 @@ def consumption_chart(
     if marks:
         series[0]["markArea"] = _areas(marks)
     options["series"] = series
+    options["legend"]["data"] = [one["name"] for one in series if one["name"] != _HIDDEN]
     return options
 
 
@@ -112,7 +115,7 @@ def _band(texts: Texts, neighbours: Mapping[str, Sequence[Any]]) -> list[dict[st
     shared = {"type": "line", "stack": "band", "showSymbol": False, "lineStyle": {"opacity": 0}, "silent": True}
     median = [texts.energy_value(value) for value in neighbours["median"]]
     return [
-        {**shared, "name": "low", "data": _pairs(times, low), "tooltip": {"show": False}, "legendHoverLink": False},
+        {**shared, "name": _HIDDEN, "data": _pairs(times, low), "tooltip": {"show": False}},
         {
             **shared,
             "name": texts("neighbours, middle half"),
