@@ -72,9 +72,13 @@ def _garbled(payload: bytes, fault: Fault, at: datetime) -> bytes:
     if chance >= fault.magnitude or not payload:
         return payload
     damaged = bytearray(payload)
+    # Between head and sum, and never so that a sum of bytes still holds: one frame in 256 would pass as data.
+    first, last = min(4, len(payload) - 1), max(len(payload) - 2, 5)
     for number in range(3 + len(payload) // 12):
-        place = int(uniform_hash(fault.seed, second, number) * len(damaged))
-        damaged[place] ^= 1 + int(uniform_hash(fault.seed, second, number, 7) * 255)
+        place = first + int(uniform_hash(fault.seed, second, number) * (last - first))
+        damaged[min(place, len(damaged) - 1)] ^= 1 + int(uniform_hash(fault.seed, second, number, 7) * 255)
+    if (sum(damaged) - sum(payload)) % 256 == 0:
+        damaged[first] ^= 1
     if uniform_hash(fault.seed, second, 99) < 0.4:
         del damaged[2 * len(damaged) // 3 :]
     return bytes(damaged)

@@ -133,6 +133,13 @@ class Fleet:
         """The meter of a serial number. Raises KeyError."""
         return self._by_serial[serial]
 
+    def meter_at(self, point: str) -> VirtualMeter:
+        """The last heat meter installed at a point. Raises KeyError where there is none."""
+        found = [meter for meter in self.meters if meter.point == point and meter.medium == "heat"]
+        if not found:
+            raise KeyError(point)
+        return max(found, key=lambda meter: meter.installed_at)
+
     def area(self, code: str) -> Area:
         """The area of a code. Raises KeyError."""
         for area in self.areas:

@@ -123,7 +123,7 @@ _ROWS = (
      _heat(("kWh", 0, 9), temperature_scale=-1, hours=""), ""),
     ("tuf-2000", "TUF-2000", "modbus", "TUF", "heat", None, "modbus", _TUF, ""),
     ("itron-cf-echo2-modbus", "Itron CF Echo II", "modbus", "ACW", "heat", None, "modbus",
-     _heat(("kWh", 0, 7), ("L", 0, 9), ("kW", -1), ("L/h", 0), -1, hours=""), ""),
+     _heat(("kWh", 0, 7), ("L", 0, 7), ("kW", -1), ("L/h", 0), -1, hours=""), ""),
     ("dlt645", "DL/T 645-2007 electricity meter", "dlt645", "", "electricity", None, "dlt645",
      (Register("energy", Quantity.ELECTRIC_ENERGY, "kWh", -2, 8),), "2007"),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from simulators.faults import ALERT_KINDS, KINDS
 from simulators.fleet import Fleet, Point
 from simulators.fleet_builder import FleetBuilder
 from simulators.meter import VirtualMeter
+from simulators.meter_models import MODELS as METER_MODELS
 from simulators.randomness import stream
 from simulators.town import House
 from simulators.weather import CLIMATES
@@ -49,8 +50,8 @@ _MODELS = {
 _GATEWAY_KIND = {"cjt188": "cjt188_tcp", "mbus": "mbus_tcp", "wmbus": "mqtt", "modbus": "modbus_tcp"}
 # Faults whose window must lie where they can be seen.
 _ANY_TIME = frozenset(
-    {"silent", "hand_estimates", "rubbish", "desynchronised", "clock_drift", "clock_reset", "exchange_without_paperwork",
-     "transient_garbage", "gap", "duplicates", "backfill", "low_battery", "jitter", "exchange"}
+    {"silent", "hand_estimates", "rubbish", "desynchronised", "clock_drift", "clock_reset",
+     "exchange_without_paperwork", "transient_garbage", "gap", "duplicates", "backfill", "low_battery", "jitter", "exchange"}
 )  # fmt: skip
 _WHOLE_TIME = frozenset({"stolen_heat"})
 _THOUSANDFOLD_LIMIT_KWH = 80_000.0
@@ -131,16 +132,14 @@ def _house(name: str, climate: str, number: int, room: int, rng: Generator) -> H
 def _equip(builder: FleetBuilder, area: str, climate: str, house: House, codes: list[str], rng: Generator) -> int:
     models = _MODELS[climate]
     model = "tuf-2000" if house.kind == "enterprise" else models[int(rng.integers(len(models)))]
-    from simulators.meter_models import MODELS
-
-    gateway = builder.gateway(f"G-{house.name}", _GATEWAY_KIND[MODELS[model].protocol], area)
+    gateway = builder.gateway(f"G-{house.name}", _GATEWAY_KIND[METER_MODELS[model].protocol], area)
     for number, point in enumerate(codes, start=1):
         master = house.master and point == codes[-1]
         chance = rng.random()
         if not master and house.kind != "enterprise" and chance < SUSPENDED_SHARE + VACANT_SHARE:
             builder.state(point, "suspended" if chance < SUSPENDED_SHARE else "vacant", builder.start - 30 * DAY)
         kind = _master_model(model) if master else model
-        address = str(number) if MODELS[kind].protocol in ("mbus", "modbus") else ""
+        address = str(number) if METER_MODELS[kind].protocol in ("mbus", "modbus") else ""
         builder.meter(
             point,
             kind,
@@ -168,6 +167,9 @@ def _dramatise(builder: FleetBuilder, per_kind: int, meters: int, *, rich: bool)
     for name, per_hundred in LOOK_ALIKES.items():
         for _ in range(max(1, round(per_hundred * share * meters / 100))):
             _place(cast, name)
+    for meter in cast.shut:
+        verdict = f"{cast.points[meter.point].state}: zero is normal"
+        builder.label(meter.id.serial, meter.point, "none", builder.start, builder.end, 1.0, verdict, "vacancy")
 
 
 def _cast(builder: FleetBuilder) -> _Cast:
@@ -180,11 +182,6 @@ def _cast(builder: FleetBuilder) -> _Cast:
     masters = [meter for meter in shuffled if points[meter.point].kind == "building"]
     shut = [meter for meter in shuffled if points[meter.point].state != "active"]
     free = [m for m in shuffled if points[m.point].state == "active" and points[m.point].kind != "building"]
-    for meter in shut:
-        builder.label(
-            meter.id.serial, meter.point, "none", builder.start, builder.end, 1.0,
-            f"{points[meter.point].state}: zero is normal", "vacancy",
-        )  # fmt: skip
     return _Cast(builder, rng, free, masters, shut, points, climates)
 
 
