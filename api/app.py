@@ -15,15 +15,18 @@ from psycopg_pool import PoolTimeout
 from starlette.responses import JSONResponse, Response
 
 from api import metrics
+from api.alerts.audit_endpoints import router as samples
 from api.alerts.endpoints import router as alerts
 from api.billing.endpoints import router as billing
 from api.context import Context
 from api.deliveries.endpoints import router as deliveries
+from api.field.endpoints import router as field
 from api.limits import BodyLimit, SecurityHeaders
 from api.openapi import document
 from api.people.endpoints import router as people
 from api.problems import register_problem_handlers
 from api.readings.endpoints import router as readings
+from api.registry.endpoints import router as registry_room
 from ingest.clock import Clock, SystemClock
 from ingest.config import Settings
 from ingest.store import people as people_store
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from ingest.pipeline import Pipeline
 
 PREFIX: Final = "/api/v1"
-_ROOMS: Final = (deliveries, readings, alerts, billing, people)
+_ROOMS: Final = (deliveries, readings, registry_room, alerts, samples, field, billing, people)
 _SMALL_BODY: Final = 1024 * 1024
 DESCRIPTION: Final = """
 From the bytes on the wire to consumption that can be billed and defended. Energy is exact: integers are joules, volumes
@@ -66,16 +69,26 @@ def create_app(
         yield
 
     app = FastAPI(
-        title="Heatbook", version="0.1.0", description=DESCRIPTION, lifespan=life, openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None, redoc_url=None, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-    )  # fmt: skip
+        title="Heatbook",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=life,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
     app.state.heatbook = parts
     counts = metrics.Metrics(registry)
     for room in _ROOMS:
         app.include_router(room, prefix=PREFIX)
     register_problem_handlers(app)
     _add_operations(app, parts, counts)
-    larger = {f"{PREFIX}/deliveries": settings.max_body_bytes, f"{PREFIX}/billing/acknowledgements": 4 * _SMALL_BODY}
+    larger = {
+        f"{PREFIX}/deliveries": settings.max_body_bytes,
+        f"{PREFIX}/billing/acknowledgements": 4 * _SMALL_BODY,
+        f"{PREFIX}/field/photos": 7 * _SMALL_BODY,
+    }
     app.add_middleware(BodyLimit, limit_bytes=min(_SMALL_BODY, settings.max_body_bytes), larger=larger)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(metrics.CountRequests, metrics=counts)

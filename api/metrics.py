@@ -25,9 +25,12 @@ class Metrics:
             "heatbook_http_requests", "HTTP requests", ("method", "route", "status"), registry=self.registry
         )
         self.seconds = Histogram(
-            "heatbook_http_request_seconds", "Time to the last byte", ("route",), registry=self.registry,
+            "heatbook_http_request_seconds",
+            "Time to the last byte",
+            ("route",),
+            registry=self.registry,
             buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
-        )  # fmt: skip
+        )
         self.pool = Gauge("heatbook_pool", "Database pool figures", ("figure",), registry=self.registry)
 
     def text(self, pool: Pool | None = None) -> bytes:

@@ -75,9 +75,17 @@ async def list_alerts(
 ) -> dict[str, Any]:
     """Without `state`: everything that waits (open, acknowledged, field_check)."""
     filters = {
-        "states": state or ["open", "acknowledged", "field_check"], "kinds": kind, "severities": severity, "area": area,
-        "assignee": assignee, "point": point, "building": building, "rule": rule, "incident": incident, "text": text,
-    }  # fmt: skip
+        "states": state or ["open", "acknowledged", "field_check"],
+        "kinds": kind,
+        "severities": severity,
+        "area": area,
+        "assignee": assignee,
+        "point": point,
+        "building": building,
+        "rule": rule,
+        "incident": incident,
+        "text": text,
+    }
     rank, after = (
         parts.cursors.position_from_text("alerts", cursor, [float, int], **filters) if cursor else (None, None)
     )
@@ -134,8 +142,14 @@ async def get_alert(alert_id: AlertId, actor: Reader, connection: Connection, re
 
 
 async def _decide(
-    alert_id: int, action: AlertAction, body: _Decision, actor: Actor, connection: Any, response: Response, if_match: str | None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: int,
+    action: AlertAction,
+    body: _Decision,
+    actor: Actor,
+    connection: Any,
+    response: Response,
+    if_match: str | None,
+) -> dict[str, Any]:
     given = body.model_dump(exclude={"revision"})
     decision = Decision(action, _revision(body, if_match), **given)
     return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
@@ -143,24 +157,39 @@ async def _decide(
 
 @router.post("/alerts/{alert_id}/acknowledge", summary="I look at it")
 async def acknowledge(
-    alert_id: AlertId, body: Acknowledge, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Acknowledge,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """To state acknowledged."""
     return await _decide(alert_id, AlertAction.ACKNOWLEDGE, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/assign", summary="Give it to somebody")
 async def assign(
-    alert_id: AlertId, body: Assign, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Assign,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """Keeps the state."""
     return await _decide(alert_id, AlertAction.ASSIGN, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/comment", summary="Add words")
 async def comment(
-    alert_id: AlertId, body: Comment, actor: Reader, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Comment,
+    actor: Reader,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """Keeps the state; needs no revision, words never contradict."""
     decision = Decision(AlertAction.COMMENT, body.revision, body.comment)
     return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
@@ -168,39 +197,64 @@ async def comment(
 
 @router.post("/alerts/{alert_id}/snooze", summary="Show it again later")
 async def snooze(
-    alert_id: AlertId, body: Snooze, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Snooze,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """To state snoozed until a time."""
     return await _decide(alert_id, AlertAction.SNOOZE, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/suppress", summary="Keep this kind silent at this point")
 async def suppress(
-    alert_id: AlertId, body: Suppress, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Suppress,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """With reason and expiry."""
     return await _decide(alert_id, AlertAction.SUPPRESS, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/field-check", summary="Send somebody there")
 async def field_check(
-    alert_id: AlertId, body: FieldCheck, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: FieldCheck,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """With a due date."""
     return await _decide(alert_id, AlertAction.FIELD_CHECK, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/resolve", summary="Decide")
 async def resolve(
-    alert_id: AlertId, body: Resolve, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Resolve,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """With a cause code."""
     return await _decide(alert_id, AlertAction.RESOLVE, body, actor, connection, response, if_match)
 
 
 @router.post("/alerts/{alert_id}/reopen", summary="Look again")
 async def reopen(
-    alert_id: AlertId, body: Reopen, actor: Reviewer, connection: Connection, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:  # fmt: skip
+    alert_id: AlertId,
+    body: Reopen,
+    actor: Reviewer,
+    connection: Connection,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
     """Back to open."""
     return await _decide(alert_id, AlertAction.REOPEN, body, actor, connection, response, if_match)

@@ -181,9 +181,16 @@ async def _apply(connection: AsyncConnection[Any], actor: Actor, row: Row, decis
         },
     }
     await alerts.add_event(
-        connection, alert_id, str(decision.action), actor.name, now, (before, after),
-        cause=decision.cause, comment=decision.comment, details=details,
-    )  # fmt: skip
+        connection,
+        alert_id,
+        str(decision.action),
+        actor.name,
+        now,
+        (before, after),
+        cause=decision.cause,
+        comment=decision.comment,
+        details=details,
+    )
     if actor is not SYSTEM:
         told = {"cause": decision.cause, "comment": decision.comment, "from": before, "to": after, **details}
         await audit.record(connection, actor.name, f"alert.{decision.action}", f"alert/{alert_id}", told)
@@ -194,10 +201,16 @@ async def _apply(connection: AsyncConnection[Any], actor: Actor, row: Row, decis
 
 def _values(row: Row, decision: Decision, after: AlertState, now: datetime) -> Row:
     values = {
-        "alert_id": row["alert_id"], "revision": row["revision"], "to_state": str(after), "now": now,
-        "assignee": row["assignee"], "cause": row["cause"], "due_at": row["due_at"],
-        "snoozed_until": None, "closed_at": None,
-    }  # fmt: skip
+        "alert_id": row["alert_id"],
+        "revision": row["revision"],
+        "to_state": str(after),
+        "now": now,
+        "assignee": row["assignee"],
+        "cause": row["cause"],
+        "due_at": row["due_at"],
+        "snoozed_until": None,
+        "closed_at": None,
+    }
     action = decision.action
     if action == AlertAction.RESOLVE:
         values |= {"cause": require_cause(decision.cause), "closed_at": now}

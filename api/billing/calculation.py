@@ -71,6 +71,7 @@ async def quantities(
 ) -> list[Row]:
     """Rows for `ingest.store.billing.write`, without version and state, one a point and service."""
     result: list[Row] = []
+    run = await billing.last_run(connection)
     areas: dict[tuple[int, str], list[Row]] = {}
     for point in points:
         areas.setdefault((point["area_id"], point["time_zone"]), []).append(point)
@@ -80,14 +81,20 @@ async def quantities(
         degree_days = await billing.degree_days(connection, area_id, window.start, window.end, zone=zone, base_c=base_c)
         for start in range(0, len(members), _CHUNK):
             chunk = members[start : start + _CHUNK]
-            result += await _chunk(connection, period, chunk, window, degree_days, known)
+            for row in await _chunk(connection, period, chunk, window, degree_days, known):
+                row["determinants"]["run"] = run
+                result.append(row)
     return result
 
 
 async def _chunk(
-    connection: AsyncConnection[Any], period: Row, points: Sequence[Row], window: Window, degree_days: float | None,
+    connection: AsyncConnection[Any],
+    period: Row,
+    points: Sequence[Row],
+    window: Window,
+    degree_days: float | None,
     known: datetime | None,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     ids = [point["point_id"] for point in points]
     sums = await billing.sums(connection, ids, window.start, window.end, known)
     rows = await billing.segments(connection, ids, window.start, window.end)
@@ -114,16 +121,35 @@ def _sums(row: Row | None, service: int) -> Sums:
     return Sums(
         total=row["energy_j"] if energy else row["volume_ml"] or 0,
         volume_ml=row["volume_ml"],
-        **{name: row[name] for name in (
-            "estimated", "edited", "beyond", "uncertainty", "seconds", "missing_s", "estimated_s", "edited_s",
-            "intervals", "flags", "first_at", "last_at", "run_id", "rule_set_id",
-        )},
-    )  # fmt: skip
+        **{
+            name: row[name]
+            for name in (
+                "estimated",
+                "edited",
+                "beyond",
+                "uncertainty",
+                "seconds",
+                "missing_s",
+                "estimated_s",
+                "edited_s",
+                "intervals",
+                "flags",
+                "first_at",
+                "last_at",
+                "run_id",
+                "rule_set_id",
+            )
+        },
+    )
 
 
 async def _segments(
-    connection: AsyncConnection[Any], rows: Sequence[Row], sums: dict[tuple[int, int], Row], window: Window, tolerance: timedelta
-) -> dict[tuple[int, int], list[Segment]]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    rows: Sequence[Row],
+    sums: dict[tuple[int, int], Row],
+    window: Window,
+    tolerance: timedelta,
+) -> dict[tuple[int, int], list[Segment]]:
     # Every cut-off instant asks once for all registers that need it.
     wanted: dict[datetime, set[int]] = {}
     spans = []
@@ -160,8 +186,14 @@ def _indexed(found: dict[int, Row], at: datetime) -> dict[tuple[int, datetime], 
 
 
 def _cut(
-    at: datetime, before: IndexReading | None, after: IndexReading | None, row: Row, tolerance: timedelta, *, opening: bool
-) -> CutOff:  # fmt: skip
+    at: datetime,
+    before: IndexReading | None,
+    after: IndexReading | None,
+    row: Row,
+    tolerance: timedelta,
+    *,
+    opening: bool,
+) -> CutOff:
     # Readings from before the meter was mounted, or after it left, belong to another place.
     if before is not None and row["installed_from"] is not None and before.ts < row["installed_from"]:
         before = None
@@ -191,26 +223,53 @@ def _cut(
 
 def _segment(row: Row, start: datetime, end: datetime, first: CutOff, last: CutOff) -> Segment:
     return Segment(
-        meter_id=row["meter_id"], serial=row["serial"], manufacturer=row["manufacturer"], register=row["register"],
-        register_id=row["register_id"], unit=row["unit"], scale=row["scale"], digits=row["digits"],
-        factor=Fraction(row["factor"]), start=start, end=end, first=first, last=last,
-    )  # fmt: skip
+        meter_id=row["meter_id"],
+        serial=row["serial"],
+        manufacturer=row["manufacturer"],
+        register=row["register"],
+        register_id=row["register_id"],
+        unit=row["unit"],
+        scale=row["scale"],
+        digits=row["digits"],
+        factor=Fraction(row["factor"]),
+        start=start,
+        end=end,
+        first=first,
+        last=last,
+    )
 
 
 def _row(
-    period: Row, point: Row, service: int, made: Figures, sums: Sums, window: Window, states: dict[str, float],
+    period: Row,
+    point: Row,
+    service: int,
+    made: Figures,
+    sums: Sums,
+    window: Window,
+    states: dict[str, float],
     degree_days: float | None,
-) -> Row:  # fmt: skip
+) -> Row:
     days = window.seconds / 86_400
     suspended = states.get("suspended", 0.0) + states.get("closed", 0.0)
     energy = {} if made.energy_j is None else {name: str(value) for name, value in energy_units(made.energy_j).items()}
     volume = None if made.volume_ml is None else str(rounded(made.volume_ml, _ML_PER_M3, 3))
     return {
-        "period_id": period["period_id"], "point_id": point["point_id"], "service": service, "energy_j": made.energy_j,
-        "volume_ml": made.volume_ml, "share_measured": made.share_measured, "share_estimated": made.share_estimated,
-        "share_edited": made.share_edited, "quality": made.quality, "reason": made.reason, "run_id": sums.run_id,
-        "rule_set_id": sums.rule_set_id, "days_in_service": round(_days_with_meter(made, days) - suspended, 4),
-        "days_suspended": round(suspended, 4), "heated_area_m2": point["heated_area_m2"], "degree_days": degree_days,
+        "period_id": period["period_id"],
+        "point_id": point["point_id"],
+        "service": service,
+        "energy_j": made.energy_j,
+        "volume_ml": made.volume_ml,
+        "share_measured": made.share_measured,
+        "share_estimated": made.share_estimated,
+        "share_edited": made.share_edited,
+        "quality": made.quality,
+        "reason": made.reason,
+        "run_id": sums.run_id,
+        "rule_set_id": sums.rule_set_id,
+        "days_in_service": round(_days_with_meter(made, days) - suspended, 4),
+        "days_suspended": round(suspended, 4),
+        "heated_area_m2": point["heated_area_m2"],
+        "degree_days": degree_days,
         "determinants": {
             **energy,
             "volume_m3": volume,
@@ -234,7 +293,7 @@ def _row(
             "flags": sums.flags,
             "tiers": tier_splits(period["settings"].get("tiers", []), made.energy_j),
         },
-    }  # fmt: skip
+    }
 
 
 def _days_with_meter(made: Figures, days: float) -> float:

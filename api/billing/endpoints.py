@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 
 from api.access import Figures, Settler
 from api.billing import explanation, formats, service
+from api.billing.columns import Choice
 from api.billing.schemas import (
     Acknowledgement,
     FreezeBody,
@@ -23,6 +24,7 @@ from api.billing.schemas import (
 from api.context import Connection, Context, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import CursorText, Word, page
+from ingest.store import feed
 
 router = APIRouter(tags=["billing"], route_class=IdempotentRoute, prefix="/billing")
 PeriodCode = Annotated[str, Query(min_length=1, max_length=40, pattern=r"^[^\x00]+$", description="code of the period")]
@@ -71,14 +73,19 @@ async def recalculate(code: PathCode, actor: Settler, connection: Connection) ->
 @router.get(
     "/quantities",
     response_model=QuantityPage,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, 304: {"description": "not modified"}},
+    responses={
+        200: {
+            "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in formats.MEDIA.values()}
+        },
+        304: {"description": "not modified"},
+    },
     summary="Quantities of a period",
 )
 async def quantities(
     period: PeriodCode,
     actor: Figures,
     parts: Parts,
-    form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
+    form: Annotated[Literal["json", "jsonl", "csv", "arrow", "parquet", "xlsx"], Query(alias="format")] = "json",
     state: Annotated[list[State] | None, Query()] = None,
     point: Word = None,
     limit: Bulk = 1_000,
@@ -95,15 +102,23 @@ async def quantities(
             return Response(status_code=304, headers={"ETag": etag})
         if form == "json":
             return await _page(connection, actor, parts, period, state, point, limit, cursor, etag)
-    stream = _csv(parts, row["period_id"], actor.area_list, list(state) if state else None)
-    name = f'attachment; filename="quantities-{row["code"]}.csv"'
-    return StreamingResponse(stream, media_type="text/csv", headers={"Content-Disposition": name, "ETag": etag})
+    choice = Choice(row["period_id"], row["code"], actor.area_list, list(state) if state else None)
+    name = f'attachment; filename="quantities-{row["code"]}.{form}"'
+    headers = {"Content-Disposition": name, "ETag": etag}
+    return StreamingResponse(_bulk(parts, form, choice), media_type=formats.MEDIA[form], headers=headers)
 
 
 async def _page(
-    connection: Any, actor: Any, parts: Context, period: str, state: Any, point: str | None, limit: int,
-    cursor: str | None, etag: str,
-) -> Response:  # fmt: skip
+    connection: Any,
+    actor: Any,
+    parts: Context,
+    period: str,
+    state: Any,
+    point: str | None,
+    limit: int,
+    cursor: str | None,
+    etag: str,
+) -> Response:
     question = {"period": period, "state": state, "point": point, "actor": actor.name}
     after = (0, -1)
     if cursor:
@@ -117,18 +132,22 @@ async def _page(
     return formats.json_response(page(rows, limit, following), {"ETag": etag})
 
 
-async def _csv(
-    parts: Context, period_id: int, areas: list[int] | None, states: list[str] | None
-) -> AsyncIterator[bytes]:
-    async with parts.pool.connection() as connection:
-        async for block in formats.csv_stream(connection, period_id, areas=areas, states=states):
+async def _bulk(parts: Context, form: str, choice: Choice) -> AsyncIterator[bytes]:
+    async with parts.pool.connection() as connection, connection.transaction():
+        await feed.one_view(connection)
+        async for block in formats.STREAMS[form](connection, choice):
             yield block
 
 
 @router.get("/changes", response_model=QuantityPage, summary="Frozen quantities and adjustments in commit order")
 async def changes(
-    actor: Figures, connection: Connection, parts: Parts, period: Word = None, limit: Bulk = 1_000, cursor: CursorText = None
-) -> Response:  # fmt: skip
+    actor: Figures,
+    connection: Connection,
+    parts: Parts,
+    period: Word = None,
+    limit: Bulk = 1_000,
+    cursor: CursorText = None,
+) -> Response:
     """Keep `next` and come back with it: nothing is ever skipped, whoever was writing meanwhile. It is never null."""
     question = {"period": period, "actor": actor.name}
     after = (0, 0)
@@ -164,8 +183,12 @@ async def release(quantity_id: QuantityId, body: Release, actor: Settler, connec
 
 @router.get("/quantities/{quantity_id}/explanation", summary="Why a quantity is what it is")
 async def explain(
-    quantity_id: QuantityId, actor: Figures, connection: Connection, parts: Parts, as_known_on: AwareDatetime | None = None
-) -> Response:  # fmt: skip
+    quantity_id: QuantityId,
+    actor: Figures,
+    connection: Connection,
+    parts: Parts,
+    as_known_on: AwareDatetime | None = None,
+) -> Response:
     """Segments, index readings, intervals, flags, rules, edits, and the raw bytes of the deliveries with their decoding."""
     made = await explanation.explain(connection, actor, quantity_id, parts.directory, known=as_known_on)
     return formats.json_response(made)
@@ -173,9 +196,13 @@ async def explain(
 
 @router.get("/explanation", summary="Why a point's quantity is what it is")
 async def explain_point(
-    period: PeriodCode, point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")], actor: Figures,
-    connection: Connection, parts: Parts, service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
-) -> Response:  # fmt: skip
+    period: PeriodCode,
+    point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")],
+    actor: Figures,
+    connection: Connection,
+    parts: Parts,
+    service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
+) -> Response:
     """As for a quantity, by period and point."""
     made = await explanation.explain_point(
         connection, actor, period, point, parts.directory, service_id=service_id, now=_now()
@@ -185,9 +212,12 @@ async def explain_point(
 
 @router.get("/as-known", summary="What a quantity would have been on a day")
 async def as_known(
-    period: PeriodCode, point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")], on: AwareDatetime,
-    actor: Figures, connection: Connection,
-) -> Response:  # fmt: skip
+    period: PeriodCode,
+    point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")],
+    on: AwareDatetime,
+    actor: Figures,
+    connection: Connection,
+) -> Response:
     """From the intervals that were current at that instant."""
     rows = await explanation.as_known_on(connection, actor, period, point, on, now=_now())
     return formats.json_response({"items": rows})

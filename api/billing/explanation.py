@@ -26,21 +26,27 @@ _MAX_INTERVALS: Final = 10_000
 
 
 async def explain(
-    connection: AsyncConnection[Any], actor: Actor, quantity_id: int, directory: "Directory | None", *,
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    quantity_id: int,
+    directory: "Directory | None",
+    *,
     known: datetime | None = None,
-) -> Row:  # fmt: skip
+) -> Row:
     """Everything behind one version of a quantity.
 
-    `known`: show the intervals as they were known at that instant; for a frozen quantity its own creation, unless given.
+    `known`: show the intervals as they were known at that instant; else as the assessment left them that the quantity was
+    computed from.
     """
     quantity = await service.quantity(connection, actor, quantity_id)
     determinants = quantity["determinants"]
-    as_known = known or (quantity["created_at"] if quantity["state"] in ("frozen", "adjustment") else None)
     start, end = (datetime.fromisoformat(determinants[name]) for name in ("from", "to"))
     unit = "j" if MAIN_REGISTER[quantity["service"]][1] == "J" else "ml"
-    intervals = await lookup.consumption(
-        connection, quantity["point_id"], quantity["service"], 1, start, end, known=as_known, limit=_MAX_INTERVALS
-    )
+    place = (quantity["point_id"], quantity["service"])
+    if known is None and determinants["run"] is not None:
+        intervals = await lookup.consumption_after_run(connection, *place, start, end, determinants["run"])
+    else:
+        intervals = await lookup.consumption(connection, *place, 1, start, end, known=known, limit=_MAX_INTERVALS)
     column = "energy_j" if unit == "j" else "volume_ml"
     total = sum(row[column] or 0 for row in intervals)
     difference = determinants["index_difference"]
@@ -52,7 +58,8 @@ async def explain(
     }
     return {
         "quantity": quantity,
-        "as_known_on": as_known,
+        "as_known_on": known,
+        "as_of_run": None if known is not None else determinants["run"],
         "sums": {
             f"intervals_{unit}": total,
             f"beyond_index_{unit}": determinants["beyond_index"],
@@ -74,9 +81,15 @@ async def explain(
 
 
 async def explain_point(
-    connection: AsyncConnection[Any], actor: Actor, code: str, point_code: str, directory: "Directory | None", *,
-    service_id: int = 1, now: datetime | None = None,
-) -> Row:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    code: str,
+    point_code: str,
+    directory: "Directory | None",
+    *,
+    service_id: int = 1,
+    now: datetime | None = None,
+) -> Row:
     """The explanation of a point's newest quantity in a period."""
     rows = await service.page(connection, actor, code, now=now or datetime.now(UTC), point=point_code, limit=10)
     for row in rows:

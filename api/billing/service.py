@@ -38,9 +38,15 @@ async def period(connection: AsyncConnection[Any], code: str, *, lock: bool = Fa
 
 
 async def create_period(
-    connection: AsyncConnection[Any], actor: Actor, code: str, start: date, end: date, *, name: str = "",
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    code: str,
+    start: date,
+    end: date,
+    *,
+    name: str = "",
     settings: Row | None = None,
-) -> Row:  # fmt: skip
+) -> Row:
     """New period of local days [start, end). `settings`: gate, tiers, base_c, tolerance_min."""
     actor.require("settler")
     if _CODE.fullmatch(code) is None:
@@ -173,9 +179,16 @@ async def release(
 
 
 async def page(
-    connection: AsyncConnection[Any], actor: Actor, code: str, *, now: datetime, after: tuple[int, int] = (0, -1),
-    states: list[str] | None = None, point: str | None = None, limit: int = 1_000,
-) -> list[Row]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    code: str,
+    *,
+    now: datetime,
+    after: tuple[int, int] = (0, -1),
+    states: list[str] | None = None,
+    point: str | None = None,
+    limit: int = 1_000,
+) -> list[Row]:
     """Newest versions of a period's quantities, by point; computed on the spot where an assessment has finished since."""
     row = await refresh(connection, code, now=now)
     found = await feed.page(
@@ -185,9 +198,13 @@ async def page(
 
 
 async def changes(
-    connection: AsyncConnection[Any], actor: Actor, *, after: tuple[int, int] = (0, 0), code: str | None = None,
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    *,
+    after: tuple[int, int] = (0, 0),
+    code: str | None = None,
     limit: int = 1_000,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Frozen quantities and adjustments in commit order; each row carries its `position` for the cursor."""
     rows = await feed.changes(connection, actor.name, after=after, areas=actor.area_list, period=code, limit=limit)
     return [{**shown(row), "position": (int(row["transaction"]), row["quantity_id"])} for row in rows]

@@ -31,9 +31,14 @@ _IN_FLIGHT: Final = 2_000
 
 
 async def push(
-    connection: AsyncConnection[Any], pipeline: "Pipeline", actor: Actor, items: Sequence[Pushed], *, now: datetime,
+    connection: AsyncConnection[Any],
+    pipeline: "Pipeline",
+    actor: Actor,
+    items: Sequence[Pushed],
+    *,
+    now: datetime,
     listed: bool,
-) -> list[Outcome]:  # fmt: skip
+) -> list[Outcome]:
     """Take deliveries into the pipeline; returns after they are committed (or fsynced), in order.
 
     Every item is checked before the first is taken, so a refused request has stored nothing.

@@ -101,9 +101,13 @@ async def log_out(connection: Connection, token: Annotated[str | None, Cookie(al
 async def me(actor: Reader) -> dict[str, Any]:
     """Name, role, areas (null: all), scopes (empty: all of the role)."""
     return {
-        "name": actor.name, "role": actor.role, "kind": actor.kind, "language": actor.language,
-        "areas": actor.area_list, "scopes": sorted(actor.scopes),
-    }  # fmt: skip
+        "name": actor.name,
+        "role": actor.role,
+        "kind": actor.kind,
+        "language": actor.language,
+        "areas": actor.area_list,
+        "scopes": sorted(actor.scopes),
+    }
 
 
 @router.get("/people", summary="Everybody")
@@ -116,16 +120,25 @@ async def list_people(actor: Lead, connection: Connection) -> list[dict[str, Any
 async def add_person(body: NewPerson, actor: Admin, connection: Connection) -> dict[str, int]:
     """Without a password they come in by OpenID only."""
     number = await service.add_person(
-        connection, actor, body.name, body.role, body.password, full_name=body.full_name, language=body.language,
+        connection,
+        actor,
+        body.name,
+        body.role,
+        body.password,
+        full_name=body.full_name,
+        language=body.language,
         areas=body.areas,
-    )  # fmt: skip
+    )
     return {"person_id": number}
 
 
 @router.patch("/people/{name}", summary="Change a person")
 async def change_person(
-    name: Annotated[str, Path(max_length=100, pattern=r"^[^\x00]+$")], body: PersonChange, actor: Admin, connection: Connection
-) -> dict[str, Any]:  # fmt: skip
+    name: Annotated[str, Path(max_length=100, pattern=r"^[^\x00]+$")],
+    body: PersonChange,
+    actor: Admin,
+    connection: Connection,
+) -> dict[str, Any]:
     """Role, password, areas, or lock out."""
     return await service.change_person(connection, actor, name, **body.model_dump())
 
@@ -153,9 +166,15 @@ async def revoke_key(api_key_id: Annotated[int, Path(ge=1, lt=2**31)], actor: Ad
 
 @router.get("/audit", response_model=Page[AuditItem], summary="The audit log")
 async def audit_log(
-    actor: Lead, connection: Connection, parts: Parts, person: Word = None, action: Word = None, subject: Word = None,
-    limit: Limit = 100, cursor: CursorText = None,
-) -> dict[str, Any]:  # fmt: skip
+    actor: Lead,
+    connection: Connection,
+    parts: Parts,
+    person: Word = None,
+    action: Word = None,
+    subject: Word = None,
+    limit: Limit = 100,
+    cursor: CursorText = None,
+) -> dict[str, Any]:
     """Newest first. `heatbook users audit` verifies the chain."""
     question = {"person": person, "action": action, "subject": subject}
     before = parts.cursors.position_from_text("audit", cursor, [int], **question)[0] if cursor else None

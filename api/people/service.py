@@ -93,9 +93,17 @@ async def everyone(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
 
 
 async def add_person(
-    connection: AsyncConnection[Any], actor: Actor, name: str, role: str, password: str | None, *, full_name: str = "",
-    language: str = "en", areas: list[str] | None = None, subject: str | None = None,
-) -> int:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    name: str,
+    role: str,
+    password: str | None,
+    *,
+    full_name: str = "",
+    language: str = "en",
+    areas: list[str] | None = None,
+    subject: str | None = None,
+) -> int:
     """A new person; `areas`: codes, empty for all; without a password they come in by OpenID only. Returns person_id."""
     actor.require("admin")
     if role not in ROLES:
@@ -115,9 +123,15 @@ async def add_person(
 
 
 async def change_person(
-    connection: AsyncConnection[Any], actor: Actor, name: str, *, role: str | None = None, password: str | None = None,
-    areas: list[str] | None = None, disabled: bool | None = None,
-) -> Row:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    name: str,
+    *,
+    role: str | None = None,
+    password: str | None = None,
+    areas: list[str] | None = None,
+    disabled: bool | None = None,
+) -> Row:
     """Change what is given; sessions end where the person's rights shrink or the password changes."""
     actor.require("admin")
     person = await people.person_by_name(connection, name)
@@ -150,9 +164,15 @@ async def _area_ids(connection: AsyncConnection[Any], codes: list[str]) -> list[
 
 
 async def add_key(
-    connection: AsyncConnection[Any], actor: Actor, name: str, role: str, *, scopes: list[str] | None = None,
-    areas: list[str] | None = None, expires_at: datetime | None = None,
-) -> tuple[int, str]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    name: str,
+    role: str,
+    *,
+    scopes: list[str] | None = None,
+    areas: list[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[int, str]:
     """A new API key: its number and the key itself, which is never shown again."""
     actor.require("admin")
     if role not in ROLES:
@@ -167,9 +187,16 @@ async def add_key(
     area_ids = await _area_ids(connection, areas or [])
     key, prefix, digest = new_key()
     number = await people.add_key(
-        connection, name, prefix, digest, role, scopes=scopes or [], areas=area_ids, created_by=actor.name,
+        connection,
+        name,
+        prefix,
+        digest,
+        role,
+        scopes=scopes or [],
+        areas=area_ids,
+        created_by=actor.name,
         expires_at=expires_at,
-    )  # fmt: skip
+    )
     told = {"role": role, "scopes": scopes or [], "areas": areas or [], "expires_at": expires_at}
     await audit.record(connection, actor.name, "key.add", f"key/{name}", told)
     return number, key
@@ -190,9 +217,15 @@ async def revoke_key(connection: AsyncConnection[Any], actor: Actor, api_key_id:
 
 
 async def audit_entries(
-    connection: AsyncConnection[Any], actor: Actor, *, before: int | None = None, person: str | None = None,
-    action: str | None = None, subject: str | None = None, limit: int = 100,
-) -> list[Row]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    *,
+    before: int | None = None,
+    person: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    limit: int = 100,
+) -> list[Row]:
     """The audit log, newest first, hashes as hex."""
     actor.require("lead")
     rows = await audit.entries(connection, before=before, actor=person, action=action, subject=subject, limit=limit)

@@ -35,9 +35,15 @@ def _span(since: datetime | None, until: datetime | None, days: int = 7) -> tupl
 
 
 async def _readings(
-    meter_id: int, connection: Any, parts: Any, since: datetime | None, until: datetime | None, register: str | None,
-    limit: int, cursor: str | None,
-) -> dict[str, Any]:  # fmt: skip
+    meter_id: int,
+    connection: Any,
+    parts: Any,
+    since: datetime | None,
+    until: datetime | None,
+    register: str | None,
+    limit: int,
+    cursor: str | None,
+) -> dict[str, Any]:
     start, end = _span(since, until)
     # The end of an open span moves on between two pages; the question stays the same.
     question = {"meter": meter_id, "register": register, "from": since, "to": until}
@@ -58,9 +64,16 @@ async def _readings(
 
 @router.get("/meters/{meter_id}/readings", response_model=Page[ReadingItem], summary="Readings of a meter")
 async def meter_readings(
-    meter_id: MeterNumber, actor: Reader, connection: Connection, parts: Parts,
-    since: Since = None, until: Until = None, register: Word = None, limit: Limit = 1_000, cursor: CursorText = None,
-) -> dict[str, Any]:  # fmt: skip
+    meter_id: MeterNumber,
+    actor: Reader,
+    connection: Connection,
+    parts: Parts,
+    since: Since = None,
+    until: Until = None,
+    register: Word = None,
+    limit: Limit = 1_000,
+    cursor: CursorText = None,
+) -> dict[str, Any]:
     """Every version, oldest first: exact display counts, display and canonical values, the delivery each came with."""
     meter = await service.meter(connection, actor, meter_id=meter_id)
     return await _readings(meter.meter_id, connection, parts, since, until, register, limit, cursor)
@@ -68,10 +81,17 @@ async def meter_readings(
 
 @router.get("/readings", response_model=Page[ReadingItem], summary="Readings by serial")
 async def readings_by_serial(
-    serial: Annotated[str, Query(max_length=100, pattern=r"^[^\x00]+$")], actor: Reader, connection: Connection, parts: Parts,
-    manufacturer: Word = None, since: Since = None, until: Until = None, register: Word = None, limit: Limit = 1_000,
+    serial: Annotated[str, Query(max_length=100, pattern=r"^[^\x00]+$")],
+    actor: Reader,
+    connection: Connection,
+    parts: Parts,
+    manufacturer: Word = None,
+    since: Since = None,
+    until: Until = None,
+    register: Word = None,
+    limit: Limit = 1_000,
     cursor: CursorText = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """As `/meters/{meter_id}/readings`; `manufacturer` where a serial is there twice."""
     meter = await service.meter(connection, actor, serial=serial, manufacturer=manufacturer)
     return await _readings(meter.meter_id, connection, parts, since, until, register, limit, cursor)
@@ -79,10 +99,15 @@ async def readings_by_serial(
 
 @router.get("/points/{code}/consumption", response_model=ConsumptionPage, summary="Consumption of a point")
 async def point_consumption(
-    code: Code, actor: Reader, connection: Connection, since: Since = None, until: Until = None,
-    resolution: Literal["hour", "day", "month"] = "day", service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
+    code: Code,
+    actor: Reader,
+    connection: Connection,
+    since: Since = None,
+    until: Until = None,
+    resolution: Literal["hour", "day", "month"] = "day",
+    service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
     as_known_on: AwareDatetime | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Integers are exact joules and millilitres; `as_known_on` shows what was known at that instant."""
     place = await service.point(connection, actor, code)
     start, end = _span(since, until, days=31)

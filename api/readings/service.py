@@ -22,9 +22,13 @@ RESOLUTIONS: Final = {"hour": 1, "day": 2, "month": 3}
 
 
 async def meter(
-    connection: AsyncConnection[Any], actor: Actor, *, meter_id: int | None = None, serial: str | None = None,
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    *,
+    meter_id: int | None = None,
+    serial: str | None = None,
     manufacturer: str | None = None,
-) -> Meter:  # fmt: skip
+) -> Meter:
     """A meter that the caller may see, by number or serial."""
     if meter_id is None and serial is None:
         raise InvalidInputError("say which meter: meter_id or serial", field="serial")
@@ -42,9 +46,15 @@ async def point(connection: AsyncConnection[Any], actor: Actor, code: str) -> Po
 
 
 async def readings(
-    connection: AsyncConnection[Any], meter_id: int, *, start: datetime, end: datetime, register: str | None = None,
-    position: tuple[datetime, int, int] | None = None, limit: int = 1_000,
-) -> list[Row]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    meter_id: int,
+    *,
+    start: datetime,
+    end: datetime,
+    register: str | None = None,
+    position: tuple[datetime, int, int] | None = None,
+    limit: int = 1_000,
+) -> list[Row]:
     """Readings of a meter in [start, end), every version, oldest first."""
     known = {row.register_id: row for row in await registry.registers(connection, meter_id)}
     if register is not None:
@@ -73,14 +83,28 @@ def _reading(row: Row, register: Register) -> Row:
 
 
 async def consumption(
-    connection: AsyncConnection[Any], place: Point, *, start: datetime, end: datetime, resolution: str = "day",
-    service: int = 1, known: datetime | None = None, limit: int = 10_000,
-) -> list[Row]:  # fmt: skip
+    connection: AsyncConnection[Any],
+    place: Point,
+    *,
+    start: datetime,
+    end: datetime,
+    resolution: str = "day",
+    service: int = 1,
+    known: datetime | None = None,
+    limit: int = 10_000,
+) -> list[Row]:
     """Consumption of a point in [start, end) by hour, local day or local month; as known on `known`."""
     rows = await lookup.consumption(
-        connection, place.point_id, service, RESOLUTIONS[resolution], start, end, known=known, zone=place.time_zone,
+        connection,
+        place.point_id,
+        service,
+        RESOLUTIONS[resolution],
+        start,
+        end,
+        known=known,
+        zone=place.time_zone,
         limit=limit,
-    )  # fmt: skip
+    )
     return [_interval(row) for row in rows]
 
 

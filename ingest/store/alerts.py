@@ -74,8 +74,18 @@ GROUP BY 1, 2, 3
 """
 
 FILTERS: Final = (
-    "areas", "area", "states", "kinds", "severities", "assignee", "point", "building", "incident", "rule", "text",
-)  # fmt: skip
+    "areas",
+    "area",
+    "states",
+    "kinds",
+    "severities",
+    "assignee",
+    "point",
+    "building",
+    "incident",
+    "rule",
+    "text",
+)
 
 
 async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:

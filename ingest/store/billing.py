@@ -155,9 +155,13 @@ async def last_run(connection: AsyncConnection[Any]) -> int | None:
 
 
 async def points(
-    connection: AsyncConnection[Any], *, after: int = 0, area: int | None = None, only: list[int] | None = None,
+    connection: AsyncConnection[Any],
+    *,
+    after: int = 0,
+    area: int | None = None,
+    only: list[int] | None = None,
     limit: int = 1_000,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Points above point_id `after` with what billing asks of them."""
     return await _rows(connection, _POINTS, {"after": after, "area": area, "points": only, "limit": limit})
 

@@ -4,6 +4,7 @@ The feed shows only rows whose transaction is below the snapshot's xmin: none th
 that sorts before one already shown. So a consumer that keeps its cursor misses nothing.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
@@ -68,9 +69,14 @@ async def page(
 ) -> list[Row]:
     """Newest versions of a period's quantities after (point_id, service), by point."""
     values = {
-        "period": period_id, "point": after[0], "service": after[1], "areas": areas, "states": states, "code": code,
+        "period": period_id,
+        "point": after[0],
+        "service": after[1],
+        "areas": areas,
+        "states": states,
+        "code": code,
         "limit": limit,
-    }  # fmt: skip
+    }
     return await _rows(connection, _PAGE, values)
 
 
@@ -85,9 +91,13 @@ async def changes(
 ) -> list[Row]:
     """Frozen quantities and adjustments after (transaction, quantity_id), in commit order."""
     values = {
-        "transaction": str(after[0]), "quantity": after[1], "areas": areas, "period": period, "caller": caller,
+        "transaction": str(after[0]),
+        "quantity": after[1],
+        "areas": areas,
+        "period": period,
+        "caller": caller,
         "limit": limit,
-    }  # fmt: skip
+    }
     return await _rows(connection, _FEED, values)
 
 
@@ -114,3 +124,37 @@ async def acknowledge(connection: AsyncConnection[Any], caller: str, quantity_id
         ON CONFLICT DO NOTHING
     """
     return (await connection.execute(query, (caller, quantity_ids))).rowcount
+
+
+def chunk_query(
+    numbers: Mapping[str, LiteralString], floats: Mapping[str, LiteralString], texts: Mapping[str, LiteralString]
+) -> LiteralString:
+    """A query that gives a chunk of quantities as one row of column arrays.
+
+    Numbers come as int8 arrays (NULL as the smallest), floats as float8 arrays (NULL as NaN), texts as two values: an int8
+    array of byte lengths (NULL as -1) and all bytes one after the other. Parameters as BULK_FROM, and `point`, `service` of
+    the last row before, `limit`.
+    """
+    inner: list[LiteralString] = []
+    outer: list[LiteralString] = []
+    for name, expression in numbers.items():
+        inner.append(f"coalesce({expression}, (-9223372036854775808)::int8) AS {name}")
+        outer.append(f"array_send(array_agg({name}))")
+    for name, expression in floats.items():
+        inner.append(f"coalesce({expression}, 'NaN'::float8) AS {name}")
+        outer.append(f"array_send(array_agg({name}))")
+    for name, expression in texts.items():
+        inner.append(f"{expression} AS {name}")
+        outer.append(f"array_send(array_agg(coalesce(octet_length({name}), -1)::int8))")
+        outer.append(f"convert_to(string_agg({name}, ''), 'UTF8')")
+    columns: LiteralString = ", ".join(outer)
+    chosen: LiteralString = ", ".join(inner)
+    return (
+        f"SELECT {columns} FROM (SELECT {chosen} {BULK_FROM} AND (q.point_id, q.service) > (%(point)s, %(service)s)"
+        " ORDER BY q.point_id, q.service LIMIT %(limit)s) AS chunk"
+    )
+
+
+async def one_view(connection: AsyncConnection[Any]) -> None:
+    """Let every further statement of the transaction see the data as of now."""
+    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

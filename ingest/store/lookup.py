@@ -67,9 +67,14 @@ async def readings(
     """Readings in [start, end) after `position` (ts, register_id, version), every version, in that order."""
     ts, register, version = position or (None, None, None)
     values = {
-        "registers": register_ids, "start": start, "end": end, "ts": ts, "register": register, "version": version,
+        "registers": register_ids,
+        "start": start,
+        "end": end,
+        "ts": ts,
+        "register": register,
+        "version": version,
         "limit": limit,
-    }  # fmt: skip
+    }
     return await _rows(connection, _READINGS, values)
 
 
@@ -87,10 +92,29 @@ async def consumption(
 ) -> list[Row]:
     """Intervals of a point in [start, end), as known on `known`; `resolution`: 1 hour, 2 day, 3 month of `zone`."""
     values = {
-        "point": point_id, "service": service, "resolution": resolution, "start": start, "end": end, "known": known,
-        "zone": zone, "limit": limit,
-    }  # fmt: skip
+        "point": point_id,
+        "service": service,
+        "resolution": resolution,
+        "start": start,
+        "end": end,
+        "known": known,
+        "zone": zone,
+        "limit": limit,
+    }
     return await _rows(connection, _MONTHS if resolution == 3 else _CONSUMPTION, values)
+
+
+async def consumption_after_run(
+    connection: AsyncConnection[Any], point_id: int, service: int, start: datetime, end: datetime, run_id: int
+) -> list[Row]:
+    """Hourly intervals of a point in [start, end) as an assessment run left them."""
+    query = """
+        SELECT DISTINCT ON (start_at) start_at, duration_s, energy_j, volume_ml, flags, method, version, run_id, rule_set_id,
+               uncertainty_j, known_from
+        FROM consumption WHERE point_id = %s AND service = %s AND resolution = 1 AND start_at >= %s AND start_at < %s
+          AND run_id <= %s ORDER BY start_at, version DESC
+    """
+    return await _rows(connection, query, (point_id, service, start, end, run_id))
 
 
 async def delivery(connection: AsyncConnection[Any], delivery_id: int) -> Row | None:

@@ -82,9 +82,13 @@ def new_place(service: Service) -> Callable[..., Awaitable[Place]]:
     """Registers a point with an installed heat meter."""
 
     async def make(
-        code: str = "P-1", serial: str = "12345678", *, area: str = "A1", since: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+        code: str = "P-1",
+        serial: str = "12345678",
+        *,
+        area: str = "A1",
+        since: datetime = datetime(2026, 1, 1, tzinfo=UTC),
         **facts: Any,
-    ) -> Place:  # fmt: skip
+    ) -> Place:
         async with service.pool.connection() as connection, connection.transaction():
             areas = {row.code: row.area_id for row in await registry.areas(connection)}
             area_id = areas.get(area) or await registry.create_area(connection, code=area, name=area)
@@ -115,9 +119,14 @@ def push_hours(service: Service) -> Callable[..., Awaitable[list[int]]]:
     """Pushes hourly readings of a meter: `first` hour, number, kWh of the first index and of every hour."""
 
     async def push(
-        place: Place, first: datetime, hours: int, *, index: Decimal = Decimal("1000.00"), step: Decimal = Decimal("1.23"),
+        place: Place,
+        first: datetime,
+        hours: int,
+        *,
+        index: Decimal = Decimal("1000.00"),
+        step: Decimal = Decimal("1.23"),
         offset: timedelta = timedelta(0),
-    ) -> list[int]:  # fmt: skip
+    ) -> list[int]:
         items = []
         for number in range(hours):
             at = first + timedelta(hours=number) + offset

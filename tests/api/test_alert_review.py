@@ -137,8 +137,11 @@ async def test_a_bulk_decision_tells_each_result(service, new_place, new_alert):
     told = (await caller.post("/api/v1/alerts/bulk", json=body)).json()
     assert told["changed"] == 2
     assert {row["alert_id"]: row.get("code") for row in told["results"]} == {
-        ids[0]: "alert.move", ids[1]: None, ids[2]: None, 999_999: "not_found",
-    }  # fmt: skip
+        ids[0]: "alert.move",
+        ids[1]: None,
+        ids[2]: None,
+        999_999: "not_found",
+    }
 
 
 async def test_a_person_sees_only_the_alerts_of_their_areas(service, new_place, new_alert):
@@ -163,9 +166,7 @@ async def test_precision_of_a_rule_comes_from_verdicts(service, new_place, new_a
     caller = service.caller("reviewer")
     for number, cause in enumerate(["meter_defect", "leak", "real_use", "recovered"]):
         place = await new_place(f"P-{number}", f"1000000{number}")
-        await caller.post(
-            f"/api/v1/alerts/{await new_alert(place)}/resolve", json={"revision": 1, "cause": cause}
-        )
+        await caller.post(f"/api/v1/alerts/{await new_alert(place)}/resolve", json={"revision": 1, "cause": cause})
     rows = (await caller.get("/api/v1/alerts/precision")).json()
     assert rows == [
         {"rule": "rule-zero", "kind": "zero", "true": 2, "false": 1, "undecided": 1, "precision": pytest.approx(2 / 3)}

@@ -2,10 +2,14 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 START = datetime(2026, 1, 31, 16, tzinfo=UTC)  # midnight of 1 February in Shanghai
 PERIOD = {"code": "2026-02", "start_date": "2026-02-01", "end_date": "2026-03-01"}
@@ -65,6 +69,29 @@ async def test_csv_tells_the_same_as_json(service, february):
     (row,) = (await caller.get("/api/v1/billing/quantities", params={"period": "2026-02"})).json()["items"]
     for name in ("point", "energy_kwh", "energy_gj", "volume_m3", "state", "quality"):
         assert line[name] == row[name], name
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet", "xlsx", "jsonl"])
+async def test_every_bulk_format_tells_the_same_as_json(service, february, new_place, form):
+    await new_place("P-ohne", "55555555")
+    caller = service.caller("billing")
+    rows = (await caller.get("/api/v1/billing/quantities", params={"period": "2026-02"})).json()["items"]
+    answer = await caller.get("/api/v1/billing/quantities", params={"period": "2026-02", "format": form})
+    assert answer.status_code == 200
+    if form == "arrow":
+        found = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    elif form == "parquet":
+        found = pq.read_table(io.BytesIO(answer.content)).to_pylist()
+    elif form == "jsonl":
+        found = [json.loads(line) for line in answer.text.splitlines()]
+    else:
+        header, *lines = load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
+        found = [dict(zip(header, line, strict=True)) for line in lines]
+    assert len(found) == len(rows) == 1
+    for name in ("point", "account", "energy_j", "volume_ml", "state", "share_measured", "days_in_service", "cause"):
+        assert found[0][name] == rows[0][name], name
+    for name in ("energy_kwh", "energy_gj", "volume_m3", "heated_area_m2"):
+        assert Decimal(str(found[0][name])) == Decimal(rows[0][name]), name
 
 
 async def test_a_second_pull_of_nothing_new_costs_nothing(service, february):
@@ -187,7 +214,10 @@ async def test_a_running_period_is_not_frozen_by_accident(service):
         ({"code": "x", "start_date": "2026-02-30", "end_date": "2026-03-01"}, "start_date"),
         ({**PERIOD, "settings": {"gate": {"max_estimated": "much"}}}, "settings"),
         ({**PERIOD, "settings": {"surprise": 1}}, "settings.surprise"),
-        ({**PERIOD, "settings": {"tiers": [{"tier": "1", "upto_kwh": 5}, {"tier": "2", "upto_kwh": 2}]}}, "settings.tiers"),
+        (
+            {**PERIOD, "settings": {"tiers": [{"tier": "1", "upto_kwh": 5}, {"tier": "2", "upto_kwh": 2}]}},
+            "settings.tiers",
+        ),
     ],
 )
 async def test_a_wrong_period_is_refused_by_name(service, body, field):

@@ -146,14 +146,27 @@ def test_a_batch_answers_every_line_in_order():
         line(id="types", hex=5),
     )
     assert [answer["id"] for answer in answers] == [
-        "wired", None, "damaged", "odd", "publish", "bytes", "uplink", "closed", 7, "pigeon", "types",
-    ]  # fmt: skip
+        "wired",
+        None,
+        "damaged",
+        "odd",
+        "publish",
+        "bytes",
+        "uplink",
+        "closed",
+        7,
+        "pigeon",
+        "types",
+    ]
     codes = {answer["id"]: answer["error"]["code"] for answer in answers if "error" in answer}
     assert codes == {
-        None: "json.malformed", "damaged": "frame.checksum", "odd": "line.hex", 7: "line.hex",
+        None: "json.malformed",
+        "damaged": "frame.checksum",
+        "odd": "line.hex",
+        7: "line.hex",
         "pigeon": "protocol.unknown",
         "types": "line.hex",
-    }  # fmt: skip
+    }
     for answer in answers:
         for telegram in answer.get("telegrams", ()):
             assert telegram["records"][0]["value"] == "1234000"

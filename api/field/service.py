@@ -1,0 +1,304 @@
+"""The technician's work: who is silent and why, read now, search a bus, commission, exchange, walk a route.
+
+Callable without HTTP. What a worker must do on the wire goes by `ingest.on_demand`; this file opens no sockets to meters.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from psycopg import AsyncConnection
+
+from api.access import Actor
+from api.field.entry import count_from_display
+from ingest.errors import ConflictError, InvalidInputError, NotFoundError
+from ingest.on_demand import ReadResult, read_now, search_bus
+from ingest.sources.search import SearchStep
+from ingest.store import audit, board, lookup, registry
+from ingest.store.installations import Indexes
+from protocols.registers import Register
+from protocols.units import Quantity
+
+Row = dict[str, Any]
+_FRESH: Final = timedelta(hours=24)
+# Items that a person must see; the others are computed from what the meter sent.
+SEEN_ITEMS: Final = ("serial", "mounting_side", "seal", "valve")
+CHECKLIST: Final = (
+    "serial",
+    "medium",
+    "unit",
+    "factor",
+    "mounting_side",
+    "difference_sign",
+    "clock",
+    "first_valid_day",
+    "seal",
+    "valve",
+)
+
+
+async def comms_board(connection: AsyncConnection[Any], actor: Actor, *, now: datetime) -> list[Row]:
+    """Gateways with success rate, latency, kinds of errors and how many of their meters are silent; the worst first."""
+    rows = await board.gateways(connection, since=now - _FRESH, areas=actor.area_list)
+    return [_rated(row) for row in rows]
+
+
+async def gateway_meters(connection: AsyncConnection[Any], actor: Actor, gateway_id: int, *, now: datetime) -> Row:
+    """One gateway with its meters by bus, the worst first."""
+    rows = await board.gateways(connection, since=now - _FRESH, areas=actor.area_list, gateway_id=gateway_id)
+    if not rows:
+        raise NotFoundError("no such gateway", field="gateway_id")
+    found = await board.meters(connection, gateway_id, actor.area_list)
+    return {**_rated(rows[0]), "meters_behind": [_rated(row) for row in found]}
+
+
+def _rated(row: Row) -> Row:
+    return {**row, "success_rate": row["successes"] / row["attempts"] if row["attempts"] else None}
+
+
+async def read_meter(
+    connection: AsyncConnection[Any], database_url: str, actor: Actor, meter_id: int, *, timeout_s: float = 60.0
+) -> ReadResult:
+    """Read one meter now, through the worker that owns its gateway; raw frames and what became of them.
+
+    Raises UnavailableError where nobody reads the gateway, ReadFailedError where the meter does not answer.
+    """
+    actor.require("technician")
+    if not await lookup.meter_is_visible(connection, meter_id, actor.area_list):
+        raise NotFoundError(f"meter {meter_id} does not exist", field="meter_id")
+    return await read_now(database_url, meter_id, timeout_s=timeout_s)
+
+
+async def search(
+    database_url: str, actor: Actor, gateway_id: int, kind: Literal["primary", "secondary"], *, pattern: str = ""
+) -> AsyncIterator[SearchStep]:
+    """Search a bus for meters; steps as they come."""
+    actor.require("technician")
+    async for step in search_bus(database_url, gateway_id, kind, pattern=pattern):
+        yield step
+
+
+async def commissioning(connection: AsyncConnection[Any], actor: Actor, meter_id: int, *, now: datetime) -> list[Row]:
+    """A meter's checklist: every item with what the service sees, what a person noted, and whether it is done."""
+    if not await lookup.meter_is_visible(connection, meter_id, actor.area_list):
+        raise NotFoundError(f"meter {meter_id} does not exist", field="meter_id")
+    meter = await registry.get_meter(connection, meter_id=meter_id)
+    values = {row["name"]: row for row in await board.newest_values(connection, meter_id, now - timedelta(days=2))}
+    place = await board.installation_at(connection, meter_id, now)
+    valid_day = await board.first_valid_day(connection, meter_id)
+    noted = await board.checks(connection, meter_id)
+    seen: dict[str, tuple[bool | None, str]] = {
+        "serial": (None, meter.serial),
+        "medium": (meter.medium != "", meter.medium),
+        "unit": (
+            "energy" in values or "volume" in values,
+            ", ".join(f"{v['name']} {v['unit']}" for v in values.values()),
+        ),
+        "factor": (place is not None, "" if place is None else str(place["factor"])),
+        "mounting_side": (None, meter.mounting_side),
+        "difference_sign": _difference(values),
+        "clock": await _clock(connection, meter_id),
+        "first_valid_day": (valid_day is not None, "" if valid_day is None else valid_day.isoformat()),
+        "seal": (None, ""),
+        "valve": (None, ""),
+    }
+    return [_item(item, *seen[item], noted.get(item)) for item in CHECKLIST]
+
+
+def _item(item: str, passed: bool | None, shown: str, noted: Row | None) -> Row:
+    return {
+        "item": item,
+        "by_person": item in SEEN_ITEMS,
+        "shown": shown,
+        "passed": noted["passed"] if noted is not None else passed,
+        "note": "" if noted is None else noted["note"],
+        "checked_by": None if noted is None else noted["checked_by"],
+        "checked_at": None if noted is None else noted["checked_at"],
+    }
+
+
+def _difference(values: dict[str, Row]) -> tuple[bool | None, str]:
+    def celsius(name: str) -> Decimal | None:
+        row = values.get(name)
+        return None if row is None else Decimal(row["value"]).scaleb(row["scale"])
+
+    supply, back = celsius("supply_temperature"), celsius("return_temperature")
+    if supply is None or back is None:
+        return None, ""
+    return supply - back > Decimal("-0.5"), f"{supply:f} - {back:f} = {supply - back:f} K"
+
+
+async def _clock(connection: AsyncConnection[Any], meter_id: int) -> tuple[bool | None, str]:
+    drift_s = await board.clock_drift_s(connection, meter_id)
+    return (None, "") if drift_s is None else (abs(drift_s) <= 900, f"{drift_s:+.0f} s")
+
+
+async def note_check(
+    connection: AsyncConnection[Any], actor: Actor, meter_id: int, item: str, *, passed: bool, note: str = ""
+) -> None:
+    """Note an item of the checklist."""
+    actor.require("technician")
+    if item not in CHECKLIST:
+        raise InvalidInputError(f"{item!r} is none of {', '.join(CHECKLIST)}", field="item")
+    if not await lookup.meter_is_visible(connection, meter_id, actor.area_list):
+        raise NotFoundError(f"meter {meter_id} does not exist", field="meter_id")
+    await board.set_check(connection, meter_id, item, passed, note, actor.name)
+    told = {"item": item, "passed": passed, "note": note}
+    await audit.record(connection, actor.name, "meter.check", f"meter/{meter_id}", told)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A meter exchange as the wizard hands it in: displays as text, exactly as read off."""
+
+    point: str
+    at: datetime
+    new_serial: str
+    final_energy: str
+    initial_energy: str = "0"
+    final_volume: str | None = None
+    initial_volume: str | None = None
+    new_manufacturer: str = ""
+    new_medium: str = "heat"
+    new_profile: str = ""
+    energy_unit: str | None = None
+    energy_decimals: int | None = None
+    service: int = 1
+    reason: str = "exchange"
+    photo: str | None = None
+
+
+REASONS: Final = ("exchange", "defect", "calibration", "retrofit", "upgrade", "damage", "theft")
+
+
+async def exchange_meter(connection: AsyncConnection[Any], actor: Actor, work: Exchange, *, now: datetime) -> Row:
+    """Old meter out, new meter in, at one instant: no energy lost. Installation and meter ids.
+
+    Raises
+    ------
+    InvalidInputError
+        A display value is not one of that meter, lies below the last reading, or the time is wrong; `field` names it.
+    ConflictError
+        The new meter is elsewhere, or somebody exchanged already.
+    """
+    actor.require("technician")
+    if work.reason not in REASONS:
+        raise InvalidInputError(f"the reason is one of {', '.join(REASONS)}", field="reason")
+    if work.at > now + timedelta(minutes=15):
+        raise InvalidInputError("the exchange lies in the future", field="at")
+    place = await registry.get_point(connection, code=work.point)
+    actor.require_area(place.area_id, "point")
+    mounted = await registry.installations(connection, point_id=place.point_id, at=work.at)
+    old = next((row for row in mounted if row.service == work.service), None)
+    if old is None:
+        raise ConflictError(
+            f"the point {work.point} has no such meter at that time", code="exchange.no_meter", field="point"
+        )
+    registers = {row.register.name: row for row in await registry.registers(connection, old.meter_id)}
+    final = Indexes(
+        await _final(connection, registers, "energy", work.final_energy, work.at),
+        await _final(connection, registers, "volume", work.final_volume, work.at),
+    )
+    new_id = await _new_meter(connection, work)
+    if new_id == old.meter_id:
+        raise InvalidInputError("this is the meter that is there already", field="new_serial")
+    models = {name: row.register for name, row in registers.items()}
+    initial = Indexes(
+        await _initial(connection, new_id, models, "energy", work.initial_energy, work),
+        await _initial(connection, new_id, models, "volume", work.initial_volume, work),
+    )
+    number = await registry.exchange(
+        connection,
+        installation_id=old.installation_id,
+        new_meter_id=new_id,
+        at=work.at,
+        final=final,
+        initial=initial,
+        actor=actor.name,
+        reason=work.reason,
+        photo_reference=work.photo,
+    )
+    told = {"old": old.serial, "new": work.new_serial, "final": work.final_energy, "initial": work.initial_energy}
+    await audit.record(
+        connection, actor.name, "meter.exchange", f"point/{work.point}", {**told, "at": work.at, "reason": work.reason}
+    )
+    return {"installation_id": number, "old_meter_id": old.meter_id, "new_meter_id": new_id}
+
+
+async def _new_meter(connection: AsyncConnection[Any], work: Exchange) -> int:
+    try:
+        found = await registry.get_meter(
+            connection, serial=work.new_serial, manufacturer=work.new_manufacturer or None, medium=work.new_medium
+        )
+    except NotFoundError:
+        return await registry.create_meter(
+            connection,
+            serial=work.new_serial,
+            manufacturer=work.new_manufacturer,
+            medium=work.new_medium,
+            profile=work.new_profile,
+        )
+    return found.meter_id
+
+
+async def _final(
+    connection: AsyncConnection[Any], registers: dict[str, Any], name: str, text: str | None, at: datetime
+) -> int | None:
+    if text is None or name not in registers:
+        return None
+    stored = registers[name]
+    count = _count(text, stored.register, f"final_{name}")
+    near = await board.around(connection, stored.register_id, at)
+    before = near.get("before")
+    if before is not None and count < before["value"]:
+        last = stored.register.value_of(before["value"])
+        raise InvalidInputError(
+            f"{text} is below the last reading, {last:f}", code="entry.below_last", field=f"final_{name}"
+        )
+    return count
+
+
+async def _initial(
+    connection: AsyncConnection[Any],
+    meter_id: int,
+    models: dict[str, Register],
+    name: str,
+    text: str | None,
+    work: Exchange,
+) -> int | None:
+    if text is None:
+        return None
+    for stored in await registry.registers(connection, meter_id):
+        if stored.register.name == name:
+            return _count(text, stored.register, f"initial_{name}")
+    # A meter that has not spoken yet has no registers; zero is zero in every unit.
+    model = models.get(name)
+    if model is None:
+        return 0 if _is_zero(text) else None
+    unit = work.energy_unit if name == "energy" and work.energy_unit else model.unit
+    decimals = work.energy_decimals if name == "energy" and work.energy_decimals is not None else -model.scale
+    register = Register(name, Quantity(model.quantity), unit, -decimals, model.digits)
+    count = _count(text, register, f"initial_{name}")
+    if count != 0:
+        await registry.create_register(connection, meter_id, register)
+    return count
+
+
+def _is_zero(text: str) -> bool:
+    return text.strip().strip("0").strip(".,") == ""
+
+
+def _count(text: str, register: Register, field: str) -> int:
+    try:
+        return count_from_display(text, register)
+    except ValueError as error:
+        raise InvalidInputError(str(error), code="entry.number", field=field) from error
+
+
+async def route(
+    connection: AsyncConnection[Any], actor: Actor, area: str, *, code: str | None = None, since: datetime
+) -> list[Row]:
+    """Points of a route in walking order, with whether they were read since an instant."""
+    return await board.route_list(connection, area=area, route=code, since=since, areas=actor.area_list)
