@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from ingest.errors import NotFoundError
 from ingest.model import Delivery, Resolved
@@ -24,6 +23,7 @@ from ingest.store.packing import (
     Int8Array,
     TimestampArray,
     microseconds,
+    stored_text,
 )
 
 _FIXED = struct.Struct(">hiqiq")
@@ -90,9 +90,14 @@ def _bytes_field(value: bytes) -> bytes:
     return _SIZE(len(value)) + value
 
 
+def _json(details: dict[str, Any]) -> bytes:
+    # jsonb refuses this escape, and a decoder may hand it through.
+    return _JSON.encode(details).replace(b"\\u0000", b"\\ufffd")
+
+
 @functools.lru_cache(1024)
 def _text_field(value: str) -> bytes:
-    return _bytes_field(value.encode())
+    return _bytes_field(stored_text(value).encode())
 
 
 def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
@@ -112,7 +117,7 @@ def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
             size(len(payload)),
             payload,
             # jsonb in binary form: version 1, then the text.
-            _bytes_field(b"\x01" + _JSON.encode(details)) if details else _NULL,
+            _bytes_field(b"\x01" + _json(details)) if details else _NULL,
         )
     parts.append(COPY_TRAILER)
     return b"".join(parts)
@@ -129,12 +134,17 @@ async def insert(
         async with cursor.copy(f"COPY delivery ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
             await stream.write(packed(rows))
         return
-    values = [
-        (number, delivery.arrived_at, meter, delivery.gateway_id, delivery.protocol, delivery.channel, delivery.payload,
-         Jsonb(details_of(delivery)) if details_of(delivery) else None)
-        for number, meter, delivery in rows
-    ]  # fmt: skip
-    await cursor.executemany(f"INSERT INTO delivery ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", values)
+    values = []
+    for number, meter, delivery in rows:
+        details = details_of(delivery)
+        text = _json(details).decode() if details else None
+        protocol, channel = stored_text(delivery.protocol), stored_text(delivery.channel)
+        values.append(
+            (number, delivery.arrived_at, meter, delivery.gateway_id, protocol, channel, delivery.payload, text)
+        )
+    await cursor.executemany(
+        f"INSERT INTO delivery ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb)", values
+    )
 
 
 async def get(connection: AsyncConnection[Any], delivery_id: int) -> StoredDelivery:

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from ingest.errors import ConflictError, NotFoundError
 from ingest.model import Delivery, Rejected
 from ingest.store import registry
+from ingest.store.packing import stored_text
 from protocols.telegram import MeterId
 
 _COLUMNS = (
@@ -52,7 +53,7 @@ async def upsert(connection: AsyncConnection[Any], heard: Sequence[tuple[Deliver
         if reason.meter is None or not reason.meter.serial:
             continue
         meter = reason.meter
-        key = (meter.manufacturer, meter.serial, meter.medium)
+        key = (stored_text(meter.manufacturer), stored_text(meter.serial), stored_text(meter.medium))
         before = latest.get(key)
         latest[key] = (meter, delivery, reason, (before[3] if before else 0) + 1)
     if not latest:
@@ -60,9 +61,10 @@ async def upsert(connection: AsyncConnection[Any], heard: Sequence[tuple[Deliver
     columns: list[list[Any]] = [[] for _ in range(11)]
     for key in sorted(latest):
         meter, delivery, reason, count = latest[key]
+        manufacturer, serial, medium = key
         row = (
-            meter.serial, meter.manufacturer, meter.medium, meter.version, delivery.protocol, reason.profile,
-            delivery.channel, delivery.gateway_id, delivery.arrived_at, count, Jsonb(list(reason.seen)),
+            serial, manufacturer, medium, meter.version, stored_text(delivery.protocol), reason.profile,
+            stored_text(delivery.channel), delivery.gateway_id, delivery.arrived_at, count, Jsonb(list(reason.seen)),
         )  # fmt: skip
         for column, value in zip(columns, row, strict=True):
             column.append(value)

@@ -55,8 +55,26 @@ def copy_rows(types: Sequence[str], columns: Sequence[npt.ArrayLike], rows: int)
     table["fields"] = len(types)
     for number, (name, column) in enumerate(zip(types, columns, strict=True)):
         table[f"length_{number}"] = _WIDTHS[name]
-        table[f"value_{number}"] = np.asarray(column) - POSTGRES_EPOCH_US if name == "timestamptz" else column
+        table[f"value_{number}"] = _fitting(name, column)
     return b"".join((COPY_HEADER, table.tobytes(), COPY_TRAILER))
+
+
+def _fitting(kind: str, column: npt.ArrayLike) -> Int64:
+    """The column as the server counts, checked: NumPy would cut off what is too wide without a word."""
+    values = np.asarray(column, dtype=np.int64)
+    if kind == "timestamptz":
+        return values - POSTGRES_EPOCH_US
+    bits = 8 * _WIDTHS[kind] - 1
+    if bits < 63 and values.size and (int(values.max()) >> bits or int(values.min()) < -(1 << bits)):
+        raise OverflowError(f"{values.max()} or {values.min()} does not fit into {kind}")
+    return values
+
+
+def stored_text(text: str) -> str:
+    """The text as a database can hold it: decoders hand through what a broken sender wrote, NUL and half characters."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
 def int_array_from_binary(raw: bytes | memoryview | None) -> Int64:
@@ -78,7 +96,7 @@ class PackedArray:
         width = _WIDTHS[self.kind]
         body = np.empty(len(column), dtype=[("length", ">i4"), ("value", f">i{width}")])
         body["length"] = width
-        body["value"] = column - POSTGRES_EPOCH_US if self.kind == "timestamptz" else column
+        body["value"] = _fitting(self.kind, column)
         self.payload = _array_head(_OIDS[self.kind][0], len(column)) + body.tobytes()
 
 

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from ingest.errors import NotFoundError
 from ingest.model import Delivery, Rejected
+from ingest.store.packing import stored_text
 
 _COLUMNS = (
     "quarantine_id, delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field, manufacturer, serial,"
@@ -54,9 +55,9 @@ async def insert(connection: AsyncConnection[Any], entries: Sequence[tuple[int, 
     for delivery_id, delivery, reason in entries:
         meter = reason.meter
         row = (
-            delivery_id, delivery.arrived_at, _clean(delivery.protocol), _clean(delivery.channel), reason.code,
-            _clean(reason.message), reason.offset, reason.field, _clean(meter.manufacturer) if meter else "",
-            _clean(meter.serial) if meter else "", _clean(meter.medium) if meter else "",
+            delivery_id, delivery.arrived_at, stored_text(delivery.protocol), stored_text(delivery.channel), reason.code,
+            stored_text(reason.message), reason.offset, reason.field, stored_text(meter.manufacturer) if meter else "",
+            stored_text(meter.serial) if meter else "", stored_text(meter.medium) if meter else "",
         )  # fmt: skip
         for column, value in zip(columns, row, strict=True):
             column.append(value)
@@ -72,11 +73,6 @@ async def insert(connection: AsyncConnection[Any], entries: Sequence[tuple[int, 
         columns,
     )
     return dict(await cursor.fetchall())
-
-
-def _clean(text: str) -> str:
-    # PostgreSQL takes no NUL in text; decoders hand through what a broken sender wrote.
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 async def entries(
