@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 DECODE_SLICE = 32
 # A stream that brings fewer than this in the waiting time is calm: its deliveries are written at once.
 CALM_DELIVERIES = 16
+# A busy stream that pauses this long has nothing more on its way: writing beats waiting.
+LULL_S = 0.01
 SPOOL_CHUNK = 1_000
 
 
@@ -207,7 +209,8 @@ class Pipeline:
                 if self._queue.empty():
                     if self._batches.empty() and loop.time() >= end:
                         break
-                    async with asyncio.timeout_at(max(end, loop.time() + 0.01)):
+                    # A sender that waits for our answer (an MQTT window) sends no more before this batch is safe.
+                    async with asyncio.timeout_at(min(max(end, loop.time() + 0.01), loop.time() + LULL_S)):
                         batch.append(await self._queue.get())
                 else:
                     batch.append(self._queue.get_nowait())

@@ -43,7 +43,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class CountingMbus(Counting):
-    """Wired M-Bus: energy (kWh) and volume (0.01 m3) as BCD, temperatures; several `telegrams` a readout, `tail` bytes."""
+    """Wired M-Bus: energy in kWh, volume in 0.01 m3, temperatures; several `telegrams` a readout, a `tail` of bytes."""
 
     telegrams: int = 1
     primary: int = 0

@@ -57,8 +57,8 @@ async def gateways(connection: AsyncConnection[Any], kinds: Sequence[str]) -> li
     rows = await cursor.fetchall()
     cursor = await connection.execute(
         "SELECT b.gateway_id, l.meter_id, b.bus_id, l.address, m.profile, nullif(l.settings, '{}'), b.baud_rate,"
-        " b.schedule_s, b.jitter_s, h.last_success_at FROM bus b JOIN meter_link l USING (bus_id) JOIN meter m USING (meter_id)"
-        " LEFT JOIN meter_health h USING (meter_id) WHERE b.gateway_id = ANY(%s)"
+        " b.schedule_s, b.jitter_s, h.last_success_at FROM bus b JOIN meter_link l USING (bus_id)"
+        " JOIN meter m USING (meter_id) LEFT JOIN meter_health h USING (meter_id) WHERE b.gateway_id = ANY(%s)"
         " ORDER BY b.gateway_id, b.bus_id, l.meter_id",
         ([row[0] for row in rows],),
     )
