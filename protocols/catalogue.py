@@ -21,15 +21,17 @@ class Catalogue:
 
     def __init__(self, profiles: Iterable[MeterProfile]) -> None:
         self._by_name: dict[str, MeterProfile] = {}
+        self._aliases: dict[str, str] = {}
         for profile in profiles:
             self._by_name[profile.name] = profile
+            self._aliases.update(dict.fromkeys(profile.aliases, profile.name))
         self._found: dict[tuple[str, str, int | None, str, str], MeterProfile] = {}
         if not any(profile.fallback and "*" in profile.protocols for profile in self._by_name.values()):
             raise ProfileError("profile.missing", "no standard profile for any protocol")
 
     def get(self, name: str) -> MeterProfile:
-        """The profile of this name. Raises KeyError."""
-        return self._by_name[name]
+        """The profile of this name or alias. Raises KeyError."""
+        return self._by_name[name if name in self._by_name else self._aliases[name]]
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""

@@ -124,6 +124,8 @@ class MeterProfile:
         CJ/T 188 dialect to decode with.
     modbus : ModbusMap or None
         Register map.
+    aliases : tuple of str
+        Other names it answers to.
     clock_note : str
         What is known of the zone of the meter's clock.
     """
@@ -145,6 +147,7 @@ class MeterProfile:
     unverified: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     manufacturer: str = ""
+    aliases: tuple[str, ...] = ()
     _assigned: dict[Any, tuple[Register | None, bool]] = field(default_factory=dict, repr=False)
 
     @property

@@ -26,7 +26,7 @@ _TOP = {
     "fallback": bool, "history": list, "info_code": dict, "status": list, "dialect": str, "cjt188": dict,
     "modbus": dict,
     "point": list, "variant": list, "clock_note": str, "notes": str, "unverified": list, "sample": list,
-    "manufacturer": str,
+    "manufacturer": str, "alias": list,
 }  # fmt: skip
 _DETECT = {"manufacturer": list, "version": list, "medium": list, "dialect": list}
 _REGISTER = {
@@ -80,7 +80,7 @@ def _variant(file: str, table: dict[str, Any], variant: dict[str, Any], index: i
     where = f"{file}: variant[{index}]"
     _keys(where, variant, _VARIANT)
     _need(where, variant, "name")
-    merged = {key: value for key, value in table.items() if key not in ("variant", "sample")}
+    merged = {key: value for key, value in table.items() if key not in ("variant", "sample", "alias")}
     merged |= variant
     merged["name"] = f"{table['name']}.{variant['name']}"
     merged["modbus"] = table.get("modbus", {}) | variant.get("modbus", {})
@@ -141,6 +141,7 @@ def _profile(file: str, table: dict[str, Any]) -> MeterProfile:
         notes=table.get("notes", ""),
         unverified=tuple(table.get("unverified", ())),
         samples=tuple(_sample(f"{file}: sample[{i}]", item) for i, item in enumerate(table.get("sample", []))),
+        aliases=tuple(table.get("alias", ())),
         manufacturer=table.get("manufacturer", next(iter(detect.get("manufacturer", ())), "")),
     )
 
