@@ -15,6 +15,8 @@ from ingest.sources.errors import GarbledError, LineClosedError, RefusedError, S
 from ingest.sources.polling import Reply, Target, retried
 from ingest.sources.transport import Line, Opener, Patience, character_s
 from protocols import cjt188, dlt645
+from protocols.catalogue import catalogue
+from protocols.cjt188.dialects import Dialect
 from protocols.errors import ProfileError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
 
@@ -124,19 +126,28 @@ class SerialMaster:
 def cjt188_questions(target: Target, number: int) -> tuple[Question, ...]:
     """The present values (901F) of a CJ/T 188 meter; link settings: `dialect`, `kind` (T, hex), `identifiers` (hex).
 
+    The dialect is the meter profile's where the link names none.
+
     Raises
     ------
     RefusedError
         The address is not 14 digits, or the dialect is unknown.
     """
     kind = int(str(target.settings.get("kind", f"{HEAT:02x}")), 16)
-    dialect = target.settings.get("dialect")
+    dialect = target.settings.get("dialect") or _dialect_of(target.profile)
     return _questions(
         target,
         ["901F"],
         lambda code: cjt188.read_request(target.address, code, ser=number, kind=kind, dialect=dialect),
         ("cjt188", 0x64 + 13, cjt188.is_reply_to),
     )
+
+
+def _dialect_of(profile: str | None) -> str | Dialect | None:
+    try:
+        return catalogue().get(profile).dialect if profile else None
+    except KeyError:
+        return None  # decoding tells that there is no such profile; the meter is asked in the standard way
 
 
 def dlt645_questions(target: Target, number: int) -> tuple[Question, ...]:
