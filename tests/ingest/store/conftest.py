@@ -155,3 +155,9 @@ def sync_plain(plain: Store) -> Iterator[psycopg.Connection[Any]]:
     """A synchronous connection to `plain`."""
     with psycopg.connect(plain.url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def make_place_in() -> Any:
+    """`make_place` for tests that register their own places."""
+    return make_place

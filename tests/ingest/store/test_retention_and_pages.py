@@ -1,0 +1,35 @@
+"""Keeping and paging on plain PostgreSQL; the same calls run on TimescaleDB in their own file."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ingest.store import readings, retention
+from ingest.store.writes import write_batch
+
+
+async def test_pages_of_readings_follow_each_other_without_gap_or_overlap(store: Any, place: Any) -> None:
+    async with store.connection.transaction():
+        await write_batch(store.connection, [place.delivery(hour, 500 + hour) for hour in range(30)], copy=store.copy)
+    seen, after = [], None
+    while page := await readings.readings(store.connection, place.meter_id, after=after, limit=7):
+        seen += page
+        after = (page[-1].ts, page[-1].register_id, page[-1].version)
+    assert len(seen) == 60
+    assert seen == sorted(seen, key=lambda item: (item.ts, item.register_id))
+    half = await readings.readings(
+        store.connection, place.meter_id, start=seen[20].ts, end=seen[30].ts, names=["energy"]
+    )
+    assert [item.count for item in half] == [510, 511, 512, 513, 514]
+
+
+async def test_old_deliveries_go_and_their_readings_stay(plain: Any, plain_place: Any) -> None:
+    async with plain.connection.transaction():
+        await write_batch(plain.connection, [plain_place.delivery(hour, 500 + hour) for hour in range(48)])
+    await retention.set_period(plain.connection, "delivery", timedelta(days=30))
+    now = datetime(2026, 1, 6, tzinfo=UTC) + timedelta(days=30)
+    assert await retention.clear_slice(plain.connection, "delivery", now) == 24
+    assert await retention.clear_slice(plain.connection, "delivery", now) == 0
+    assert await retention.clear_slice(plain.connection, "reading", now) == 0
+    assert (await retention.periods(plain.connection))["reading"] is None
+    counts = await plain.connection.execute("SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM reading)")
+    assert await counts.fetchone() == (24, 96)
