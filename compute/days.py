@@ -46,8 +46,10 @@ class Points:
 
 def unknown_points(count: int) -> Points:
     """Points of which the registry knows nothing but their number."""
-    numbers = {name: np.full(count, -1, np.int64) for name in ("building", "gateway", "parent")}
-    sizes = {name: np.full(count, np.nan) for name in ("qp_m3h", "qs_m3h", "design_load_kw", "heated_area_m2")}
+    numbers: dict[str, Any] = {name: np.full(count, -1, np.int64) for name in ("building", "gateway", "parent")}
+    sizes: dict[str, Any] = {
+        name: np.full(count, np.nan) for name in ("qp_m3h", "qs_m3h", "design_load_kw", "heated_area_m2")
+    }
     return Points(
         energy_step_kwh=np.zeros(count),
         volume_step_m3=np.zeros(count),

@@ -189,7 +189,7 @@ def judge(
         for rule in order:
             limits = sets[int(number)].of(rule.name, rule.thresholds)
             found.extend(replace(item, point=int(rows[item.point])) for item in rule.check(own, limits))
-    return causes(found)
+    return causes(found, days.points.parent)
 
 
 def days_of(scene: Scene, parts: Sequence[Hourly], history: History | None, season: Season) -> Days:

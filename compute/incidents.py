@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind
+from compute.findings import Finding, Kind, Severity
+from compute.kernels.compiled import Int64
 
 DAY_US = 86_400_000_000
 _USE = (Kind.ZERO_USE, Kind.LOW_USE, Kind.JUMP, Kind.NEIGHBOURS)
@@ -36,10 +37,29 @@ EXPLAINS: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.FACTOR_ERROR: (*_USE, Kind.UNDERCOOLING),
     Kind.GARBAGE: (*_USE, Kind.COMMS_LOSS, Kind.DECREASE),
     Kind.ZERO_USE: (Kind.LOW_USE, Kind.NEIGHBOURS),
+    Kind.JUMP: (Kind.UNDERCOOLING,),
+    Kind.LEAKAGE: (Kind.UNDERCOOLING, Kind.JUMP),
+    Kind.UNDERCOOLING: (Kind.LEAKAGE,),
     Kind.LOW_USE: (Kind.NEIGHBOURS, Kind.UNDERCOOLING),
 }
 # Days by which a symptom may stand out before or after its cause.
 SLACK_DAYS = 3
+# Causes that last until somebody mends them, though the finding tells only of their beginning: days they explain afterwards.
+STANDING_DAYS: Mapping[Kind, int] = {
+    Kind.UNIT_ERROR: 4000,
+    Kind.FACTOR_ERROR: 30,
+    Kind.JUMP: 30,
+    Kind.LEAKAGE: 60,
+    Kind.UNDERCOOLING: 400,
+}
+# A leak is proven only when the season is over, but it lifted use before.
+LEADING_DAYS: Mapping[Kind, int] = {Kind.LEAKAGE: 60}
+NEAR_DAYS = 10
+# What at a flat throws its building's balance.
+_UNBALANCES = (
+    Kind.UNIT_ERROR, Kind.FACTOR_ERROR, Kind.LOW_USE, Kind.ZERO_USE, Kind.SWAPPED_SENSORS, Kind.SENSOR_FAULT, Kind.BEHIND,
+    Kind.GARBAGE, Kind.NEIGHBOURS,
+)  # fmt: skip
 # Kinds that one event brings over many points at once.
 SHARED = (Kind.COMMS_LOSS, Kind.ZERO_USE)
 LEAST, SHARE = 4, 0.5
@@ -57,21 +77,42 @@ class Incident:
     members: tuple[int, ...]
 
 
-def causes(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings without the symptoms of others at the same point and time."""
+def causes(findings: Sequence[Finding], parent: Int64) -> list[Finding]:
+    """Findings without the symptoms of others: at the same point, or at a flat of a building. `parent`: (p,) or -1."""
     by_point: dict[int, list[Finding]] = defaultdict(list)
+    below: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
         by_point[finding.point].append(finding)
-    return [item for item in findings if not any(_explains(other, item) for other in by_point[item.point])]
+        if finding.kind in _UNBALANCES:
+            below[int(parent[finding.point])].append(finding)
+    kept = [item for item in findings if not any(_explains(other, item) for other in by_point[item.point])]
+    return [
+        item
+        for item in kept
+        if item.kind is not Kind.BALANCE or not any(_unbalances(other, item) for other in below[item.point])
+    ]
 
 
 def _explains(cause: Finding, symptom: Finding) -> bool:
-    slack = SLACK_DAYS * DAY_US
-    return (
-        symptom.kind in EXPLAINS.get(cause.kind, ())
-        and cause.from_us - slack <= symptom.to_us
-        and symptom.from_us <= cause.to_us + slack
-    )
+    # An open bypass also lifts use a little; a stuck valve also spoils the cooling: the stronger sign decides.
+    if cause.kind is Kind.UNDERCOOLING and symptom.kind is Kind.JUMP:
+        return cause.severity is Severity.CRITICAL and _together(cause, symptom)
+    if cause.kind is Kind.JUMP and symptom.kind is Kind.UNDERCOOLING and symptom.severity is Severity.CRITICAL:
+        return False
+    return symptom.kind in EXPLAINS.get(cause.kind, ()) and _together(cause, symptom)
+
+
+def _unbalances(flat: Finding, house: Finding) -> bool:
+    """Whether a flat's fault began with the house's imbalance and is large enough to make it."""
+    near = abs(flat.from_us - house.from_us) <= NEAR_DAYS * DAY_US
+    return near and flat.energy_at_stake_kwh >= 0.3 * house.energy_at_stake_kwh
+
+
+def _together(cause: Finding, symptom: Finding) -> bool:
+    """Whether a symptom falls into the time of its cause."""
+    after = STANDING_DAYS.get(cause.kind, SLACK_DAYS) * DAY_US
+    before = LEADING_DAYS.get(cause.kind, SLACK_DAYS) * DAY_US
+    return cause.from_us - before <= symptom.to_us and symptom.from_us <= cause.to_us + after
 
 
 def incidents(findings: Sequence[Finding], days: Days) -> list[Incident]:

@@ -6,7 +6,7 @@ Rules: an incident explains its findings, so that an outage is one thing to look
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +16,9 @@ from psycopg import Connection
 
 from compute.days import Days
 from compute.findings import Finding, Kind
+from compute.incidents import incidents
 from ingest.assessment_loading import Place
-from ingest.store.findings import AlertBook, StoredFinding
+from ingest.store.findings import AlertBook, StoredFinding, record_incident
 
 Int64 = NDArray[np.int64]
 
@@ -49,12 +50,41 @@ def publish(
     points = sorted({places[int(at)].point_id for at in rows})
     since = _instant(int(assessed[rows].min()))
     book = AlertBook(connection, points, since, run_id, now)
-    for finding in sorted(findings, key=lambda item: item.from_us):
-        book.record(stored_finding(finding, places[finding.point]))
+    above = _incidents(connection, places, days, findings, now)
+    for at in sorted(range(len(findings)), key=lambda at: findings[at].from_us):
+        incident, raised = above.get(at, (None, "open"))
+        finding = findings[at]
+        book.record(replace(stored_finding(finding, places[finding.point]), incident_id=incident, raised=raised))
     # The first days of a window lack what stands before them: only what began well inside can be taken back.
     book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
     book.close_ended([kind.value for kind in SELF_CLOSING], now - SETTLED, points)
-    return Published(book.counts.opened, book.counts.closed, 0)
+    return Published(book.counts.opened, book.counts.closed, len({number for number, _ in above.values()}))
+
+
+def _incidents(
+    connection: Connection[Any], places: Sequence[Place], days: Days, findings: Sequence[Finding], now: datetime
+) -> dict[int, tuple[int, str]]:
+    """Position of a finding -> its incident and how it is raised: one alert for a silent gateway, none for an outage."""
+    above: dict[int, tuple[int, str]] = {}
+    for incident in incidents(findings, days):
+        members = [findings[at] for at in incident.members]
+        row = places[members[0].point].newest
+        scope = f"{incident.scope} {row['building'] if incident.scope == 'building' else incident.number}"
+        codes = sorted({places[item.point].point_id for item in members})
+        number = record_incident(
+            connection,
+            incident.kind,
+            scope,
+            (_instant(incident.from_us), _instant(incident.to_us)),
+            f"{len(codes)} points of {scope} together",
+            {"points": codes, "findings": len(members)},
+            now,
+        )
+        silent = members[0].kind is Kind.COMMS_LOSS
+        first = max(incident.members, key=lambda at: (findings[at].energy_at_stake_kwh, -findings[at].point))
+        for at in incident.members:
+            above[at] = (number, "open" if silent and at == first else "suppressed" if silent else "")
+    return above
 
 
 def stored_finding(finding: Finding, place: Place, incident_id: int | None = None) -> StoredFinding:

@@ -170,10 +170,37 @@ def inputs_of(
     index = {role: _index(places, registers, rows, role, (whole, until)) for role in INDEX_ROLES}
     sample = {role: _samples(places, registers, rows, role) for role in SAMPLE_ROLES}
     mounted = np.array([place.newest["mounting_side"] == "supply" for place in places], np.bool_)
+    device, clock_s, rejected = _statuses(connection, places, whole, until)
     return Inputs(
         whole, cadence_us, mounted, index["energy"], index["volume"], sample["supply_temperature"], sample["return_temperature"],
-        sample["flow"], index["operating_time"], index["supply_temperature_volume"], index["return_temperature_volume"],
+        sample["flow"], index["operating_time"], index["supply_temperature_volume"], index["return_temperature_volume"], device, clock_s, rejected,
     )  # fmt: skip
+
+
+def _statuses(
+    connection: Connection[object], places: Sequence[Place], whole: Grid, until: datetime
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """(p, d) device bits, clock error in seconds and number of rejected answers of each day."""
+    bounds = whole.day_bounds
+    shape = (len(places), len(bounds) - 1)
+    device, clock, rejected = np.zeros(shape, np.int32), np.full(shape, np.nan, np.float32), np.zeros(shape, np.int32)
+    rows = {meter: at for at, place in enumerate(places) for meter in place.meters}
+    start = datetime.fromtimestamp(int(bounds[0]) / 1e6, tz=until.tzinfo)
+    told = store.load_statuses(connection, sorted(rows), start, until)
+    refused = store.load_rejected(connection, sorted(rows), start, until)
+    for table in (told, refused):
+        if len(table) == 0:
+            continue
+        numbers, inverse = np.unique(table["meter_id"], return_inverse=True)
+        row = np.array([rows[int(number)] for number in numbers])[inverse]
+        day = np.searchsorted(bounds, table["ts"], side="right") - 1
+        if table is refused:
+            np.add.at(rejected, (row, day), 1)
+            continue
+        np.bitwise_or.at(device, (row, day), table["device"])
+        known = np.isfinite(table["clock_s"])
+        clock[row[known], day[known]] = table["clock_s"][known]
+    return device, clock, rejected
 
 
 class _Rows:

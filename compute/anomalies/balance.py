@@ -18,6 +18,7 @@ class Balance:
     change_points: float = 8.0
     days: int = 7
     min_children: int = 3
+    hdd_k: float = 6.0
     fit_days: int = 21
 
 
@@ -40,7 +41,8 @@ def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[F
     n = trailing_sum(whole[None, :].astype(np.float64), limits.days)[0]
     steps = 50.0 * max(days.points.energy_step_kwh[master], days.points.energy_step_kwh[flats].max())
     with np.errstate(invalid="ignore", divide="ignore"):
-        ready = (n >= limits.days - 2) & (master_kwh > steps) & days.in_season[master]
+        cold = np.where(np.isfinite(days.hdd_k[master]), days.hdd_k[master] > limits.hdd_k, True)
+        ready = (n >= limits.days - 2) & (master_kwh > steps) & days.in_season[master] & cold
         lost = np.where(ready, 100.0 * (1.0 - flats_kwh / master_kwh), np.nan)
     usual = _usual(lost, limits.fit_days)
     with np.errstate(invalid="ignore"):

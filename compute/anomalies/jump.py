@@ -8,35 +8,52 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, Severity, runs
+from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
+from compute.quality import Quality
+from compute.signature import drop_share
+
+ESTIMATED = int(Quality.ESTIMATED)
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """`robust_z`: residual over spread; `load_percent`: of the design load; `min_percent`: over the expectation;
-    `min_steps`: display steps.
+    """`robust_z`: residual over spread; `load_percent`: of the design load; `min_percent`: over the expectation in one day,
+    `lasting_percent` on `lasting_days` days; `drop_percent`: to which the temperature drop fell with it; `min_steps`;
+    `off_season_loads`: days of design load that one day off season must exceed.
     """
 
     robust_z: float = 5.0
     load_percent: float = 20.0
     min_percent: float = 60.0
+    lasting_percent: float = 18.0
+    lasting_days: int = 3
+    lasting_z: float = 4.0
+    drop_percent: float = 85.0
     fail_percent: float = 200.0
     min_steps: float = 5.0
+    off_season_loads: float = 2.0
 
 
 def detect(days: Days, limits: Jump) -> list[Finding]:
-    """One finding a run of days above the band."""
-    expected, sigma = days.expected_kwh, days.sigma_kwh
-    points = days.points
-    # Without a design load, the largest use that the signature expects of the season stands for it.
-    design = np.where(np.isfinite(points.design_load_kw), points.design_load_kw * 24.0, np.nan)[:, None]
-    design = np.where(np.isfinite(design), design, expected)
-    with np.errstate(invalid="ignore"):
+    """One finding a run of days above the band: at once and large, or smaller, lasting and with an open valve's signs."""
+    sigma, points = days.sigma_kwh, days.points
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # What everybody in the area uses more today is weather.
+        common = group_median(days.energy_kwh / days.expected_kwh, points.area, least=8)
+        expected = days.expected_kwh * np.clip(np.where(np.isfinite(common), common, 1.0), 1.0, 3.0)
+        # Without a design load, the largest use that the signature expects of the season stands for it.
+        design = np.where(np.isfinite(points.design_load_kw), points.design_load_kw * 24.0, np.nan)[:, None]
+        design = np.where(np.isfinite(design), design, expected)
         excess = days.energy_kwh - expected
-        needed = np.maximum(limits.robust_z * sigma, limits.load_percent / 100.0 * design)
-        needed = np.maximum(needed, limits.min_percent / 100.0 * expected)
-        needed = np.maximum(needed, limits.min_steps * points.energy_step_kwh[:, None])
-        mask = days.active & days.complete & (excess > needed)
+        steps = limits.min_steps * points.energy_step_kwh[:, None]
+        able = days.active & days.complete & (excess > steps) & ((days.energy_bits & ESTIMATED) == 0)
+        sudden = excess > np.maximum(limits.robust_z * sigma, limits.load_percent / 100.0 * design)
+        sudden &= able & (excess > limits.min_percent / 100.0 * expected)
+        # Off season a bath is a jump: only what lasts, or what no bath can be.
+        sudden &= days.in_season | persistent(sudden, 3, 3) | (excess > limits.off_season_loads * design)
+        lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
+        lasting &= able & (drop_share(days) < limits.drop_percent / 100.0)
+        mask = sudden | persistent(lasting, limits.lasting_days, limits.lasting_days)
     found = []
     for row, first, end in runs(mask, bridge=1):
         span = slice(first, end)

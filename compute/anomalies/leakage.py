@@ -23,7 +23,8 @@ def detect(days: Days, limits: Leakage) -> list[Finding]:
     least = np.maximum(limits.min_steps * days.points.volume_step_m3, limits.qp_percent / 100.0 * qp)
     flow = days.lowest_m3.astype(np.float64)
     quiet = ~days.in_season & (np.where(np.isfinite(days.hdd_k), days.hdd_k, 0.0) <= 3.0)
-    mask = quiet & (flow > least[:, None]) & (least > 0)[:, None]
+    master = np.isin(np.arange(len(qp)), days.points.parent)
+    mask = quiet & (flow > least[:, None]) & ((least > 0) & ~master)[:, None] & days.active
     found = []
     for row, first, end in runs(persistent(mask, limits.days, limits.days), bridge=2):
         begin = max(0, first - limits.days + 1)

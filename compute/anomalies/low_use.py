@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, grade, persistent, runs
+from compute.findings import Finding, Kind, grade, group_median, persistent, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class LowUse:
 
     warn_percent: float = 40.0
     fail_percent: float = 25.0
-    days: int = 4
+    days: int = 8
     robust_z: float = 3.0
     min_steps: float = 10.0
     hdd_k: float = 5.0
@@ -25,8 +25,11 @@ class LowUse:
 
 def detect(days: Days, limits: LowUse) -> list[Finding]:
     """One finding a run of low days."""
-    expected, sigma = days.expected_kwh, days.sigma_kwh
-    with np.errstate(invalid="ignore"):
+    sigma = days.sigma_kwh
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # What everybody in the area uses less today is weather, or the network.
+        common = group_median(days.energy_kwh / days.expected_kwh, days.points.area, least=8)
+        expected = days.expected_kwh * np.clip(np.where(np.isfinite(common), common, 1.0), 0.0, 1.0)
         cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
         worth = expected > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
         low = (days.energy_kwh < limits.warn_percent / 100.0 * expected) & (

@@ -19,11 +19,13 @@ class Neighbours:
     robust_z: float = 3.0
     days: int = 28
     least: int = 6
+    hdd_k: float = 6.0
 
 
 def detect(days: Days, limits: Neighbours) -> list[Finding]:
     """One finding a run of days on which the last four weeks stand out."""
-    counted = days.active & days.in_season & days.complete & np.isfinite(days.energy_kwh)
+    cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
+    counted = days.active & days.in_season & cold & days.complete & np.isfinite(days.energy_kwh)
     size = np.where(np.isfinite(days.points.heated_area_m2), days.points.heated_area_m2, 1.0)[:, None]
     use = trailing_sum(np.where(counted, days.energy_kwh / size, 0.0), limits.days)
     n = trailing_sum(counted.astype(np.float64), limits.days)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from compute.days import FLOW, SENSOR, Days
 from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
-from compute.kernels.compiled import Bool, Float64
+from compute.kernels.compiled import Bool
+from compute.signature import usual_before
 
 # rule -> unit of what it observes
 UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
@@ -18,7 +19,7 @@ UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
 class SensorFault:
     """`broken_h`: hours at the end of scale; `drift_k`, `drift_days`: supply against the area's; `flow_steps`: without energy."""
 
-    broken_h: float = 3.0
+    broken_h: float = 12.0
     drift_k: float = 6.0
     drift_days: int = 3
     robust_z: float = 3.5
@@ -34,7 +35,7 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
         drift = days.supply_c - area
         spread = 1.4826 * group_median(np.abs(drift), days.points.area, least=5)
         drifted = (np.abs(drift) > np.maximum(limits.drift_k, limits.robust_z * spread)) & (days.volume_m3 > 0)
-        usual = _usual_drift(drift)
+        usual = usual_before(drift)
         drifted &= np.abs(drift - np.nan_to_num(usual)) > limits.drift_k
         steps = limits.flow_steps * days.points.volume_step_m3[:, None]
         warm = days.supply_c - days.return_c > 3.0
@@ -48,7 +49,7 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
     }
     limit = {"H7": limits.broken_h, "V16": 0.0, "H8": limits.drift_k, "H4": 0.0}
     masks: dict[str, tuple[Bool, int]] = {
-        "H7": (days.broken_h >= limits.broken_h, 1),
+        "H7": ((days.broken_h >= limits.broken_h) & days.active, 1),
         "V16": (persistent(reported & days.active, limits.device_days, limits.device_days), limits.device_days),
         "H8": (
             persistent(drifted & days.active & days.in_season, limits.drift_days, limits.drift_days),
@@ -72,14 +73,3 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
                 )
             )  # fmt: skip
     return found
-
-
-def _usual_drift(drift: Float64) -> Float64:
-    """(p, d) the point's own offset from the area in the weeks before: a long pipe is always cooler."""
-    result = np.full(drift.shape, np.nan)
-    for at in range(0, drift.shape[1], 7):
-        past = drift[:, max(0, at - 42) : max(0, at - 7)]
-        rows = np.isfinite(past).sum(axis=1) >= 10
-        if rows.any():
-            result[rows, at : at + 7] = np.nanmedian(past[rows], axis=1)[:, None]
-    return result

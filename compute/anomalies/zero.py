@@ -18,13 +18,14 @@ HOUR_US = 3_600_000_000
 @dataclass(frozen=True, slots=True)
 class ZeroUse:
     """`warn_h`, `fail_h`: hours without use; `min_steps`: display steps expected in them; `hdd_k`: degree days of a
-    heating day.
+    heating day; `robust_z`: spreads of the signature that the missing use is worth.
     """
 
     warn_h: float = 24.0
     fail_h: float = 72.0
     min_steps: float = 4.0
     hdd_k: float = 3.0
+    robust_z: float = 3.0
 
 
 def detect(days: Days, limits: ZeroUse) -> list[Finding]:
@@ -39,7 +40,11 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
     needed = np.where(known, limits.warn_h, limits.fail_h)
     cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
     heating = days.active & days.in_season & cold
-    mask = heating & (run_h >= needed) & (steps | ~known) & _heating_throughout(heating, run_h)
+    # A run that readings no longer confirm is silence, not zero; and a day may be low by the point's own habits.
+    confirmed = days.known_h * 2 >= hours
+    spread = np.nan_to_num(days.sigma_kwh) * np.maximum(run_h / hours, 1.0)
+    steps &= due > limits.robust_z * spread
+    mask = heating & confirmed & (run_h >= needed) & (steps | ~known) & _heating_throughout(heating, run_h)
     found = []
     for row, first, end in runs(mask, bridge=1):
         last = end - 1

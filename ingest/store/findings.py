@@ -93,7 +93,7 @@ WHERE incident_id = %(incident_id)s
 @dataclass(frozen=True, slots=True)
 class StoredFinding:
     """A finding with the names of the registry. `explanation`: what a person is shown; `incident_id`: what explains
-    it.
+    it. `raised`: "open" for an alert of its own, "suppressed" where an incident's alert stands for it, "" for none at all.
     """
 
     point_id: int
@@ -112,6 +112,7 @@ class StoredFinding:
     confidence: float
     explanation: dict[str, Any]
     incident_id: int | None = None
+    raised: str = "open"
 
     @property
     def key(self) -> tuple[int, int, str]:
@@ -176,8 +177,11 @@ class AlertBook:
         start = from_ts or finding.from_ts
         alert = self.open.get(finding.key)
         values = self._values(finding) | {"from_ts": start}
+        if alert is None and not finding.raised:
+            self.connection.execute(_INSERT_FINDING, values | {"alert_id": None})
+            return
         if alert is None:
-            state = "suppressed" if finding.key[::2] in self.suppressed else "open"
+            state = "suppressed" if finding.key[::2] in self.suppressed else finding.raised
             row = self.connection.execute(_INSERT_ALERT, values | {"state": state}).fetchone()
             assert row is not None
             alert = {**values, "alert_id": row[0], "state": state, "snoozed_until": None}
@@ -243,7 +247,13 @@ class AlertBook:
             known = self.by_key.get((point, alert["service"], kind), [])
             rows = [row for row in known if row["alert_id"] == alert["alert_id"]]
             last = max((row["to_ts"] for row in rows), default=None)
-            if kind in kinds and point in own and alert["state"] == "open" and last is not None and last < ended_before:
+            if (
+                kind in kinds
+                and point in own
+                and alert["state"] in ("open", "suppressed")
+                and last is not None
+                and last < ended_before
+            ):
                 self._move(alert, "resolve", "resolved", "the condition has ended")
                 self.counts.closed += 1
 

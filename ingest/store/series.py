@@ -6,7 +6,7 @@ microseconds.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,38 @@ def load_weather(connection: Connection[Any], start: datetime, end: datetime) ->
         sql.Literal(start), sql.Literal(end)
     )
     return copy_table(connection, query, [("area_id", "int4"), ("ts", "timestamptz"), ("temperature_c", "float4")])
+
+
+# Names of status bits in the profiles, by what they mean for the figures; a code without names is read as the import format's.
+_DEVICE = """
+SELECT meter_id, ts, coalesce(extract(epoch FROM meter_time - ts), 'NaN')::float4,
+  CASE WHEN flags <@ '{stale}' THEN
+    (CASE WHEN coalesce(info_code, 0) & 3 <> 0 THEN 1 ELSE 0 END) | (CASE WHEN coalesce(info_code, 0) & 12 <> 0 THEN 2 ELSE 0 END)
+    | (CASE WHEN coalesce(info_code, 0) & 16 <> 0 THEN 4 ELSE 0 END)
+  ELSE (SELECT bit_or(CASE WHEN name LIKE '%sensor%' THEN 1 WHEN name ~ 'air|flow|empty' THEN 2 WHEN name LIKE 'battery%'
+    THEN 4 ELSE 8 END) FROM unnest(flags) AS name) END
+FROM meter_status WHERE ts >= {start} AND ts < {end} AND meter_id = ANY({meters}::int[])
+"""
+_REJECTED = """
+SELECT d.meter_id, q.arrived_at FROM quarantine q JOIN delivery d ON d.arrived_at = q.arrived_at AND d.delivery_id = q.delivery_id
+WHERE q.state = 'open' AND q.arrived_at >= {start} AND q.arrived_at < {end} AND d.meter_id = ANY({meters}::int[])
+"""
+
+
+def load_statuses(connection: Connection[Any], meters: Sequence[int], start: datetime, end: datetime) -> Table:
+    """What meters said of themselves: `meter_id`, `ts`, `clock_s` float32 (NaN where no clock came), `device` bits."""
+    text = _DEVICE.replace("'{stale}'", "'{{stale}}'")
+    query = sql.SQL(cast(LiteralString, text)).format(
+        start=sql.Literal(start), end=sql.Literal(end), meters=sql.Literal(list(meters))
+    )
+    columns = [("meter_id", "int4"), ("ts", "timestamptz"), ("clock_s", "float4"), ("device", "int4")]
+    return copy_table(connection, query, columns)
+
+
+def load_rejected(connection: Connection[Any], meters: Sequence[int], start: datetime, end: datetime) -> Table:
+    """Answers of meters that wait in quarantine: `meter_id`, `ts`."""
+    query = sql.SQL(_REJECTED).format(start=sql.Literal(start), end=sql.Literal(end), meters=sql.Literal(list(meters)))
+    return copy_table(connection, query, [("meter_id", "int4"), ("ts", "timestamptz")])
 
 
 _INSTALLATIONS = """

@@ -90,8 +90,9 @@ def test_a_stopped_meter_raises_one_alert_and_a_vacant_home_none(fleet: Any, hou
         meter = fleet.add_meter(str(number))
         point = fleet.add_point(f"P{number}", heated_area_m2=80 + number)
         fleet.install(point, meter["meter"], start - timedelta(days=1))
-        stop = 24 * 34 if number < 2 else len(times)
-        fleet.read(meter["energy"], [(time, 60 * min(n, stop) + number * n % 7) for n, time in enumerate(times)])
+        stop = {0: 24 * 34, 1: 24 * 29}.get(number, len(times))
+        counts = [60 * min(n, stop) + number * min(n, stop) % 7 for n in range(len(times))]
+        fleet.read(meter["energy"], list(zip(times, counts, strict=True)))
         if number == 1:
             fleet.connection.execute(
                 "INSERT INTO point_state (point_id, state, period) VALUES (%s, 'vacant', tstzrange(%s, NULL))",
