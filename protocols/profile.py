@@ -13,15 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from protocols.profile_history import HistoryRule, storage_times
-from protocols.profile_registers import (
-    EXACT_PROTOCOLS,
-    RegisterRule,
-    count_of,
-    exponent_of,
-    register_of,
-    standard_rule,
-)
-from protocols.registers import Register, RegisterReading
+from protocols.profile_registers import Assignment, RegisterRule, assignment_of, register_of, standard_rule
+from protocols.registers import RegisterReading
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
 
 if TYPE_CHECKING:
@@ -148,7 +141,7 @@ class MeterProfile:
     samples: tuple[Sample, ...] = ()
     manufacturer: str = ""
     aliases: tuple[str, ...] = ()
-    _assigned: dict[Any, tuple[Register | None, bool]] = field(default_factory=dict, repr=False)
+    _assigned: dict[tuple[str, str], dict[Any, Assignment | None]] = field(default_factory=dict, repr=False)
 
     @property
     def protocol(self) -> str:
@@ -177,53 +170,50 @@ class MeterProfile:
         times = storage_times(telegram, self.history, _trusted(meter_time, reference))
         readings: list[RegisterReading] = []
         seen: set[tuple[str, datetime | None]] = set()
-        protocol, medium = telegram.protocol, telegram.meter.medium
+        assigned = self._assigned.setdefault((telegram.protocol, telegram.meter.medium), {})
         for record in telegram.records:
-            time = times.get(record.storage) if record.storage else None
-            register, rounded = self._register(record, protocol, medium, dated=time is not None)
-            if register is None:
+            storage = record.storage
+            time = times.get(storage) if storage else None
+            modifiers = record.modifiers
+            if modifiers:
+                time = time or _own_time(record)
+                modifiers = tuple(word for word in modifiers if not word.startswith("time="))
+            value = record.value
+            key = (
+                record.quantity,
+                record.unit,
+                record.function,
+                0 if time is not None else storage,
+                record.tariff,
+                record.subunit,
+                record.code,
+                modifiers,
+                value.as_tuple().exponent if isinstance(value, Decimal) else None,
+            )
+            if key not in assigned:
+                if len(assigned) >= _CACHE_SIZE:
+                    assigned.clear()
+                assigned[key] = self._assign(record, telegram.protocol, telegram.meter.medium, key[3])
+            assignment = assigned[key]
+            if assignment is None:
                 continue
-            if record.modifiers and time is None:
-                time = _own_time(record)
-            key = (register.name, time)
-            if key in seen:
-                continue
-            seen.add(key)
-            count, error = count_of(record, register, protocol, rounded=rounded)
-            readings.append(RegisterReading(register, count, time, error))
+            place = (assignment.register.name, time)
+            if place not in seen:
+                seen.add(place)
+                count, error = assignment.count_of(record)
+                readings.append(RegisterReading(assignment.register, count, time, error))
         info_code = self._info_code(telegram)
         return Interpretation(tuple(readings), meter_time, info_code, self._flags(telegram, info_code))
 
-    def _register(self, record: DataRecord, protocol: str, medium: str, *, dated: bool) -> tuple[Register | None, bool]:
-        key = (
-            record.quantity,
-            record.unit,
-            record.function,
-            0 if dated else record.storage,
-            record.tariff,
-            record.subunit,
-            record.code,
-            tuple(word for word in record.modifiers if not word.startswith("time=")),
-            exponent_of(record, protocol),
-            protocol,
-            medium,
-        )
-        known = self._assigned.get(key)
-        if known is None:
-            if len(self._assigned) >= _CACHE_SIZE:
-                self._assigned.clear()
-            known = self._assigned[key] = self._assign(record, protocol, medium, 0 if dated else record.storage)
-        return known
-
-    def _assign(self, record: DataRecord, protocol: str, medium: str, storage: int) -> tuple[Register | None, bool]:
+    def _assign(self, record: DataRecord, protocol: str, medium: str, storage: int) -> Assignment | None:
         rule = next((rule for rule in self.registers if rule.takes(record, storage)), None)
         if rule is None and self.standard:
             rule = standard_rule(record, storage, medium)
         if rule is None:
-            return None, False
+            return None
         exponent = self.modbus.exponent_of(record.code) if self.modbus is not None else None
         register = register_of(rule, record, protocol, exponent)
-        return register, protocol not in EXACT_PROTOCOLS or "float" in record.modifiers
+        return None if register is None else assignment_of(record, register, protocol)
 
     def _info_code(self, telegram: Telegram) -> int | None:
         if self.info_source == "status":

@@ -8,14 +8,15 @@ error, not a guess.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 from protocols.cjt188.layouts import CURRENT_HEAT, CURRENT_VOLUME
 from protocols.mbus.vif import FIRST_EXTENSION, PRIMARY
 from protocols.registers import Register
 from protocols.telegram import DataRecord, Function
-from protocols.units import Quantity, converted, dimension, is_unit
+from protocols.units import Quantity, converted, dimension, factor, is_unit
 
 # Protocols whose records carry the resolution of the display.
 EXACT_PROTOCOLS = frozenset(("mbus", "wmbus", "lorawan", "cjt188", "dlt645", "modbus"))
@@ -91,6 +92,7 @@ FLOATING_SCALE: dict[str, tuple[str, int]] = {
     "d": ("d", -2),
 }
 _FLOATING_DEFAULT = -3
+_LARGEST = 10**18
 # Resolution of the CJ/T 188 fields, for those that hold no number.
 _CJT188_EXPONENTS = {item.quantity: -item.decimals for item in (*CURRENT_HEAT, *CURRENT_VOLUME) if item.part == "bcd"}
 
@@ -188,8 +190,8 @@ def vif_factor(code: str) -> Decimal | None:
 @lru_cache(maxsize=64)
 def _time_unit(code: str) -> str:
     """Unit in which an M-Bus meter counts time: its telegram value is scaled to seconds, its display is not."""
-    factor = vif_factor(code)
-    return {60: "min", 3600: "h", 86400: "d"}.get(int(factor), "s") if factor is not None else "s"
+    step = vif_factor(code)
+    return {60: "min", 3600: "h", 86400: "d"}.get(int(step), "s") if step is not None else "s"
 
 
 def exponent_of(record: DataRecord, protocol: str) -> int | None:
@@ -201,9 +203,9 @@ def exponent_of(record: DataRecord, protocol: str) -> int | None:
     if protocol == "cjt188":
         return _CJT188_EXPONENTS.get(record.quantity)
     if protocol in VIF_PROTOCOLS:
-        factor = vif_factor(record.code)
-        if factor is not None:
-            exponent = factor.as_tuple().exponent
+        step = vif_factor(record.code)
+        if step is not None:
+            exponent = step.as_tuple().exponent
             return exponent if isinstance(exponent, int) else None
     return None
 
@@ -246,24 +248,45 @@ def _displayed(record: DataRecord, unit: str, exponent: int, protocol: str, fixe
     return unit, exponent
 
 
-def count_of(record: DataRecord, register: Register, protocol: str, *, rounded: bool) -> tuple[int | None, str | None]:
-    """Counts of `register` that the record shows, and why there are none.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A register for one kind of record, and how digits become counts: ``digits * numerator / denominator``.
 
-    Parameters
-    ----------
-    rounded : bool
-        The source has no display: round half even to the register's last digit. Measured values are always rounded.
+    `exponent` is the power of ten of the record's last digit, `rounded` whether the source has no display: then the
+    counts are rounded half to even once. Measured values are always rounded, totals of a display never.
     """
-    value = record.value
-    if value is None or record.error is not None:
-        return None, record.error or "value.missing"
-    if not isinstance(value, Decimal):
-        return None, f"value.text: {value!r} is no number"
-    source = (
-        record.unit if is_unit(record.unit) and dimension(record.unit) == dimension(register.unit) else register.unit
-    )
-    count = converted(value, source, register.unit).scaleb(-register.scale)
-    whole = count.to_integral_value(ROUND_HALF_EVEN)
-    if whole != count and register.cumulative and not rounded:
-        return None, f"resolution: {value} {record.unit} is finer than a count of 1E{register.scale} {register.unit}"
-    return int(whole), None
+
+    register: Register
+    exponent: int
+    numerator: int
+    denominator: int
+    rounded: bool
+
+    def count_of(self, record: DataRecord) -> tuple[int | None, str | None]:
+        """Counts that the record shows, and why there are none."""
+        value = record.value
+        if value is None or record.error is not None:
+            return None, record.error or "value.missing"
+        if not isinstance(value, Decimal):
+            return None, f"value.text: {value!r} is no number"
+        digits = int(value.scaleb(-self.exponent)) * self.numerator
+        count, rest = (digits, 0) if self.denominator == 1 else divmod(digits, self.denominator)
+        if not -_LARGEST < count < _LARGEST:
+            return None, f"value.range: {value} {record.unit} has more digits than any display"
+        if not rest:
+            return count, None
+        register = self.register
+        if register.cumulative and not self.rounded:
+            unit, scale = register.unit, register.scale
+            return None, f"resolution: {value} {record.unit} is finer than a count of 1E{scale} {unit}"
+        return round(Fraction(digits, self.denominator)), None
+
+
+def assignment_of(record: DataRecord, register: Register, protocol: str) -> Assignment:
+    """How records like this one, with this resolution, count in `register`."""
+    exponent = exponent_of(record, protocol) or 0
+    same = is_unit(record.unit) and dimension(record.unit) == dimension(register.unit)
+    ratio = factor(record.unit, register.unit) if same else Fraction(1)
+    ratio *= Fraction(10) ** (exponent - register.scale)
+    rounded = protocol not in EXACT_PROTOCOLS or "float" in record.modifiers
+    return Assignment(register, exponent, ratio.numerator, ratio.denominator, rounded)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _HEAD = 5
 _CONVERTED_DECIMALS = 6
+# No meter shows more: a float beyond it is a bit pattern, not a value.
+_LARGEST = Decimal(10) ** 18
 
 
 class Block(NamedTuple):
@@ -193,6 +195,8 @@ class Registers:
             if not isinstance(fraction, Decimal):
                 return None, error or "fraction.missing"
             value += fraction
+        if abs(value) >= _LARGEST:
+            return None, "value.range"
         if point.decimals is not None and (point.kind in FLOATS or point.fraction):
             value = round(value, point.decimals)
         exponent = point.exponent

@@ -193,3 +193,9 @@ def test_a_value_for_no_point_is_refused() -> None:
         registers_from_values(catalogue().get("modbus-a"), {"entropy": 1})
     with pytest.raises(ProfileError, match="no register map"):
         registers_from_values(catalogue().get("standard"), {})
+
+
+def test_a_float_beyond_any_display_is_no_value() -> None:
+    owner = profile('{ name = "p", address = 0, type = "f32", quantity = "energy", unit = "kWh", decimals = 2 }')
+    telegram = telegram_from_image(image_from_blocks([(3, 0, [0x7F00, 0])]), owner, "1")
+    assert (telegram.records[0].value, telegram.records[0].error) == (None, "value.range")
