@@ -6,11 +6,10 @@ one frame does not pay for all of them. What spans messages lives in the Decodin
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -18,17 +17,18 @@ from ingest.decoding_detect import bytes_from_text, protocol_of
 from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
 from protocols.errors import ProfileError, ProtocolError, SecurityError, UnsupportedError
+from protocols.registers import RegisterReading
 from protocols.telegram import MeterId, Telegram
 
 if TYPE_CHECKING:
     from protocols.mqtt import MqttMessage
+    from protocols.cjt188 import Dialect
     from protocols.profile import MeterProfile
 
 KeyLookup = Callable[[MeterId], bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a caller knows beside the bytes; every field may be missing. `at` is the arrival, aware UTC."""
 
     key: bytes | KeyLookup | None = None
@@ -40,8 +40,7 @@ class Request:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One telegram on its way to its profile; `time` is what the sender assigned, `meter` what the envelope says."""
 
     telegram: Telegram
@@ -72,11 +71,9 @@ def _cjt188(payload: bytes, request: Request, state: DecodingState) -> list[Part
     return [Part(_from("protocols.cjt188", "telegram_from_frame")(payload, dialect=dialect))]
 
 
-def _dialect_of(profile: str | None) -> str | None:
-    if not profile:
-        return None
-    dialect = getattr(profile_named(profile), "dialect", None)
-    return dialect if isinstance(dialect, str) else None
+def _dialect_of(profile: str | None) -> "str | Dialect | None":
+    """A dialect by name, or one that the profile itself spells out."""
+    return profile_named(profile).dialect if profile else None
 
 
 def _fragment(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
@@ -130,14 +127,14 @@ def _mqtt(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
     if refused and not parts:
         raise refused[0]
     if refused:
-        parts[0] = replace(parts[0], flags=(*parts[0].flags, *(f"rejected:{error.code}" for error in refused)))
+        parts[0] = parts[0]._replace(flags=(*parts[0].flags, *(f"rejected:{error.code}" for error in refused)))
     return parts
 
 
 def _parts_from_message(message: "MqttMessage", request: Request, state: DecodingState) -> list[Part]:
     if not message.payload:
         return [] if message.telegram is None else [Part(message.telegram, message.time, message.meter)]
-    inner = replace(request, port=message.port, topic=None, family=None)
+    inner = request._replace(port=message.port, topic=None, family=None)
     try:
         parts = PROTOCOLS[message.protocol](message.payload, inner, state)
     except (SecurityError, ProtocolError) as error:
@@ -146,7 +143,9 @@ def _parts_from_message(message: "MqttMessage", request: Request, state: Decodin
         # The network server's own decoder knew what this one does not; its word counts less than bytes would.
         flags = (f"fallback:{error.code}",)
         return [Part(message.telegram, message.time, message.meter, flags)]
-    return [replace(part, time=part.time or message.time, meter=message.meter) for part in parts]
+    if message.time is None and message.meter is None:
+        return parts
+    return [Part(part.telegram, part.time or message.time, message.meter, part.flags) for part in parts]
 
 
 PROTOCOLS: dict[str, Codec] = {
@@ -257,7 +256,10 @@ def _decoded(part: Part, request: Request) -> Decoded:
     interpretation = profile.interpret(telegram)
     readings = interpretation.readings
     if part.time is not None:
-        readings = tuple(reading if reading.time else replace(reading, time=part.time) for reading in readings)
+        readings = tuple(
+            reading if reading.time else RegisterReading(reading.register, reading.count, part.time, reading.error)
+            for reading in readings
+        )
     flags = part.flags + tuple(interpretation.flags) if part.flags else tuple(interpretation.flags)
     return Decoded(telegram, profile.name, readings, interpretation.meter_time, interpretation.info_code, flags)
 
