@@ -21,8 +21,8 @@ from protocols.registers import RegisterReading
 from protocols.telegram import MeterId, Telegram
 
 if TYPE_CHECKING:
-    from protocols.mqtt import MqttMessage
     from protocols.cjt188 import Dialect
+    from protocols.mqtt import MqttMessage
     from protocols.profile import MeterProfile
 
 KeyLookup = Callable[[MeterId], bytes | None]
