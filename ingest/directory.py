@@ -83,6 +83,8 @@ class Directory:
         self._by_serial: dict[str, list[MeterEntry]] = {}
         self._keys: dict[int, bytes] = {}
         self.version = 0
+        # Set, and replaced by a new one, with every refresh: who waits on it hears of the next change.
+        self.changed = asyncio.Event()
 
     @classmethod
     async def load(cls, pool: AsyncConnectionPool[AsyncConnection[TupleRow]], sealer: Sealer | None = None) -> Self:
@@ -194,6 +196,8 @@ class Directory:
         for entry in loaded.values():
             self._add(entry)
         self.version += 1
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     async def follow(self) -> None:
         """Keep up with the registry until cancelled; a lost connection is made again and everything is loaded anew."""

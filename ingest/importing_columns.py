@@ -22,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 
 NANO = 9
 _LIMIT = 2**62
+# A display has at most 18 digits.
+_MOST = 10**18
 # Nearer than this share of a count a double is that count; files are written from exact displays.
 _NEAR = 1e-6
 _MOST_DECIMALS = 6
@@ -35,6 +37,8 @@ class Values:
     nano: Int64 | None = None
     double: Float64 | None = None
     reasons: dict[int, str] = field(default_factory=dict)
+    # Values of which an int64 holds no billionths, by row: seldom, and exact all the same.
+    big: dict[int, Decimal] = field(default_factory=dict)
 
     def counts(self, rows: npt.NDArray[np.intp], ratio: Fraction) -> tuple[Int64, Mask]:
         """Counts of some rows, and where a value is none. `ratio`: counts in one of the value's unit."""
@@ -51,17 +55,20 @@ class Values:
         biggest = int(np.abs(values).max()) if len(values) else 0
         if biggest * share.numerator < _LIMIT:
             product = values * share.numerator
-            return product // share.denominator, product % share.denominator != 0
-        exact_counts = [int(value) * share for value in values.tolist()]
-        wrong = np.array([c.denominator != 1 or abs(c) > 10**18 for c in exact_counts], dtype=bool)
-        return np.array([0 if w else int(c) for c, w in zip(exact_counts, wrong, strict=True)], dtype=np.int64), wrong
+            counts, wrong = product // share.denominator, product % share.denominator != 0
+        else:
+            counts, wrong = _exactly([int(value) * share for value in values.tolist()])
+        if self.big:
+            at = np.flatnonzero(np.isin(rows, list(self.big)))
+            counts[at], wrong[at] = _exactly([Fraction(self.big[row]) * ratio for row in rows[at].tolist()])
+        return counts, wrong
 
     def floats(self, rows: npt.NDArray[np.intp]) -> Float64:
         """Values as doubles, for what is not counted."""
         if self.double is not None:
             return self.double[rows]
         assert self.nano is not None
-        return self.nano[rows] / 1e9
+        return np.where(np.isin(rows, list(self.big)), 0.0, self.nano[rows] / 1e9)
 
     def decimals(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
         """Decimals that each value needs, at most six."""
@@ -70,6 +77,11 @@ class Values:
             _, wrong = self.counts(rows, Fraction(10**places))
             needed[~wrong] = places
         return needed
+
+
+def _exactly(counts: Sequence[Fraction]) -> tuple[Int64, Mask]:
+    wrong = np.array([c.denominator != 1 or abs(c) > _MOST for c in counts], dtype=bool)
+    return np.array([0 if w else int(c) for c, w in zip(counts, wrong, strict=True)], dtype=np.int64), wrong
 
 
 def codes(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -146,10 +158,21 @@ def values(column: Any) -> Values:
         -1, 2
     )
     low, high = words[:, 0], words[:, 1]
-    too_big = high != (low >> 63)
-    nano = np.where(missing | too_big, 0, low)
+    wide = (high != (low >> 63)) & ~missing
+    nano = np.where(missing | wide, 0, low)
+    big: dict[int, Decimal] = {}
+    beyond = np.zeros(len(exact), dtype=bool)
+    for row in np.flatnonzero(wide).tolist():
+        value = exact[row].as_py()
+        if abs(value) < _MOST:
+            big[row] = value
+        else:
+            beyond[row] = True
     return Values(
-        bad=missing | too_big, nano=nano, reasons=_said(np.flatnonzero(too_big & ~missing), column.to_pylist())
+        missing | beyond,
+        nano=nano,
+        reasons=_said(np.flatnonzero(beyond), column.to_pylist() if beyond.any() else ()),
+        big=big,
     )
 
 
@@ -161,14 +184,19 @@ def _values_one_by_one(texts: Sequence[str | None]) -> Values:
     nano = np.zeros(len(texts), dtype=np.int64)
     bad = np.zeros(len(texts), dtype=bool)
     reasons: dict[int, str] = {}
+    big: dict[int, Decimal] = {}
     for row, text in enumerate(texts):
         try:
-            # More than nine decimals are a spreadsheet's binary noise.
-            number = Decimal((text or "").strip()).scaleb(NANO).to_integral_value()
-            if not number.is_finite() or abs(number) >= _LIMIT:
+            value = Decimal((text or "").strip())
+            if not value.is_finite() or abs(value) >= _MOST:
                 raise InvalidOperation
-            nano[row] = int(number)
+            # More than nine decimals are a spreadsheet's binary noise.
+            number = int(value.scaleb(NANO).to_integral_value())
+            if abs(number) < _LIMIT:
+                nano[row] = number
+            else:
+                big[row] = value
         except InvalidOperation:
             bad[row] = True
             reasons[row] = f"{text!r:.40} is no value of a meter" if text else "the value is missing"
-    return Values(bad, nano=nano, reasons=reasons)
+    return Values(bad, nano=nano, reasons=reasons, big=big)

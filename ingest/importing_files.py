@@ -4,6 +4,7 @@ Rules: this file knows formats, not what the columns mean. Text stays text, so t
 value its digits; memory holds one batch at a time.
 """
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -65,7 +66,7 @@ def batches(path: Path, *, required: Sequence[str], rows: int = 200_000) -> Iter
                 part = table.slice(start, rows)
                 yield Batch(first_row, part)
                 first_row += part.num_rows
-    except (pa.ArrowException, UnicodeDecodeError, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, zipfile.BadZipFile, UnicodeDecodeError, OSError, ValueError, KeyError) as error:
         raise InvalidInputError(f"{path.name}: {_first_line(error)}", field="file") from error
 
 
