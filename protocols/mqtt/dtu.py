@@ -56,12 +56,15 @@ def decode(publish: Publish, state: FamilyState) -> tuple[MqttMessage, ...]:
     return _messages(found, dropped, details)
 
 
+def may_be_serial(payload: bytes) -> bool:
+    """A cheap look before `looks_like_serial`: bytes or hex digits that begin a frame, or a topic in front."""
+    return payload[:1] in b"h\xfe" or payload[:2] in (b"68", b"FE", b"fe") or b"," in payload[:200]
+
+
 def looks_like_serial(payload: bytes) -> bool:
     """Whether a publish on an unknown topic holds at least one whole frame, plain or wrapped."""
     _, data, _ = _unwrapped(Publish("", payload))
-    if len(data) > MAX_MESSAGE or not (data[:1] in b"\x68\xfe" or data is not payload):
-        return False
-    return bool(scan(data).cuts)
+    return data[:1] in (b"\x68", b"\xfe") and len(data) <= MAX_MESSAGE and bool(scan(data).cuts)
 
 
 def _messages(found: Scan, dropped: int, details: dict[str, str]) -> tuple[MqttMessage, ...]:

@@ -16,6 +16,10 @@ from protocols.serial_frame import CJT188, DLT645, START, STOP
 _FILL = frozenset(b"\xfe\xff\x00\xe5\r\n")
 
 
+# No frame starts here; nothing worth telling.
+_NOTHING = FrameError("frame.start", "no frame starts here")
+
+
 class Cut(NamedTuple):
     """One frame: its protocol, bytes, and whether a meter sent it (a request echoed by the DTU is none)."""
 
@@ -76,9 +80,9 @@ def scan(buffer: bytes) -> Scan:
     while at < len(buffer):
         byte = buffer[at]
         if byte == START:
-            found: Cut | FrameError | None = _at_start(buffer, at)
+            found = _at_start(buffer, at)
         elif byte in _FILL:
-            found = FrameError("frame.start", "", at)
+            found = _NOTHING
         else:
             found = _modbus_at(buffer, at)
         if isinstance(found, Cut):
@@ -88,7 +92,7 @@ def scan(buffer: bytes) -> Scan:
         if found is None:
             return Scan(tuple(cuts), buffer[at:], noise, error)
         noise += byte not in _FILL
-        if found.code != "frame.start" and (error is None or error.code == "frame.start"):
+        if found is not _NOTHING and error is None:
             error = found
         at += 1
     return Scan(tuple(cuts), b"", noise, error)
@@ -97,7 +101,7 @@ def scan(buffer: bytes) -> Scan:
 def _at_start(buffer: bytes, at: int) -> Cut | FrameError | None:
     """The frame that starts at a byte 68; None while one may still be arriving; else why there is none."""
     arriving = False
-    failure = FrameError("frame.start", f"byte {at} starts no frame", at)
+    failure = _NOTHING
     data = buffer[at : at + 300]
     for protocol, size_of, first, control_at in _SHAPES:
         size = size_of(data)
@@ -121,17 +125,16 @@ def _at_start(buffer: bytes, at: int) -> Cut | FrameError | None:
 def _modbus_at(buffer: bytes, at: int) -> Cut | FrameError | None:
     """A Modbus RTU answer; only the start of a buffer may wait for more, for nearly any byte could be a unit."""
     head = buffer[at : at + 3]
-    failure = FrameError("frame.start", f"byte {at} starts no frame", at)
     if not 1 <= head[0] <= 247 or (len(head) > 1 and head[1] not in (3, 4, 0x83, 0x84)):
-        return failure
+        return _NOTHING
     if len(head) < 3:
-        return None if at == 0 else failure
+        return None if at == 0 else _NOTHING
     size = 5 if head[1] & 0x80 else 5 + head[2]
     if not head[1] & 0x80 and (head[2] % 2 or not 2 <= head[2] <= 250):
-        return failure
+        return _NOTHING
     frame = buffer[at : at + size]
     if len(frame) < size:
-        return None if at == 0 else failure
+        return None if at == 0 else _NOTHING
     if crc16(frame[:-2]) != int.from_bytes(frame[-2:], "little"):
         return FrameError("modbus.crc", f"CRC does not fit, byte {at + size - 2} of {len(buffer)}", at + size - 2)
     return Cut("modbus_rtu", frame, True)

@@ -87,7 +87,7 @@ def _family_by_content(payload: bytes) -> str | None:
             if all(word in head for word in words):
                 return family
         return generic_json.FAMILY
-    if dtu.looks_like_serial(payload):
+    if dtu.may_be_serial(payload) and dtu.looks_like_serial(payload):
         return dtu.FAMILY
     return raw_wmbus.FAMILY if raw_wmbus.telegrams_from_payload(payload) else None
 

@@ -36,6 +36,14 @@ def telegrams_from_payload(payload: bytes) -> tuple[bytes, ...]:
     """The telegrams' bytes in whatever clothing they come; empty where nothing fits."""
     if looks_like_telegram(payload) and not payload[:24].isalnum():
         return (payload,)
+    if payload.isalnum() and len(payload) % 2 == 0:
+        # By far the most frequent form: nothing but the digits of one telegram.
+        try:
+            plain = bytes.fromhex(payload.decode())
+        except ValueError:
+            plain = b""
+        if looks_like_telegram(plain):
+            return (plain,)
     found: list[bytes] = []
     for line in payload.split(b"\n", _MAX_TELEGRAMS)[:_MAX_TELEGRAMS]:
         telegram = _telegram_from_line(line.strip())
