@@ -227,8 +227,8 @@ def bytes_from_record(record: DataRecord) -> bytes:
         No coding of the raw bytes' length gives the record's value.
     """
     raw = bytes.fromhex(record.raw)
-    if record.code in ("0f", "1f"):
-        return bytes((int(record.code, 16),)) + raw
+    if record.quantity in _TAILS and record.code == f"{_TAILS[record.quantity]:02x}":
+        return bytes((_TAILS[record.quantity],)) + raw
     vib = bytes.fromhex(record.code)
     for coding in Coding:
         dib = dib_for(coding, record.function, record.storage, record.tariff, record.subunit)

@@ -139,10 +139,19 @@ class Slave:
 
 
 def superposed(answers: Sequence[bytes]) -> bytes:
-    """What the master reads when several slaves answer at once: a 0 bit wins over 1 bits, stretched answers run on."""
+    """What the master reads when several slaves answer at once.
+
+    On the line a 0 bit wins over 1 bits, in the parity bit too: a character whose parity then fails is lost, as a
+    converter drops it. Equal answers stay whole.
+    """
     present = [answer for answer in answers if answer]
-    merged = bytearray(b"\xff" * max((len(answer) for answer in present), default=0))
-    for answer in present:
-        for place, byte in enumerate(answer):
-            merged[place] &= byte
+    merged = bytearray()
+    for place in range(max((len(answer) for answer in present), default=0)):
+        byte, parity = 0xFF, 1
+        for answer in present:
+            if place < len(answer):
+                byte &= answer[place]
+                parity &= answer[place].bit_count() & 1
+        if byte.bit_count() & 1 == parity:
+            merged.append(byte)
     return bytes(merged)

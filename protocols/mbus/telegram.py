@@ -56,6 +56,7 @@ def telegram_from_frame(
     require_key: bool = False,
     last_counter: int | None = None,
     plans: PlanCache | None = PLANS,
+    form: str | None = None,
 ) -> Telegram:
     """Decode one wired long frame or one wireless telegram (L field first; format A, B or without CRCs).
 
@@ -76,6 +77,10 @@ def telegram_from_frame(
     plans : PlanCache or None
         Layout plans, which make repeated telegrams fast and change no result; None decodes without them.
 
+    form : str, optional
+        ``"A"``, ``"B"`` or ``"stripped"`` where the radio says which; a garbled format B cannot be told from a telegram
+        without CRCs otherwise.
+
     Raises
     ------
     FrameError
@@ -89,12 +94,13 @@ def telegram_from_frame(
     DeviceError
         The meter reported an application error.
     """
-    if plans is not None:
+    if plans is not None and form is None:
         planned = _planned(frame, plans)
         if planned is not None:
             return planned
-    decoder = _wireless if _wireless_like(frame) else _wired
-    telegram = decoder(frame, Message(key, layouts, last_counter, plans))
+    message = Message(key, layouts, last_counter, plans)
+    wireless = form is not None or _wireless_like(frame)
+    telegram = _wireless(frame, message, form) if wireless else _wired(frame, message)
     if require_key and telegram.diagnostics and telegram.diagnostics[0].startswith("key.missing"):
         raise SecurityError("key.missing", "the telegram is encrypted and no key is known for its meter")
     return telegram
@@ -135,8 +141,8 @@ def _wired(frame: bytes, message: Message) -> Telegram:
     return _application(link.ci, link.data, 7, message)
 
 
-def _wireless(frame: bytes, message: Message) -> Telegram:
-    link = wireless_frame_from_bytes(frame)
+def _wireless(frame: bytes, message: Message, form: str | None) -> Telegram:
+    link = wireless_frame_from_bytes(frame, form)
     message.details.update(link="wireless", format=link.format, control=f"{link.control:02x}")
     message.link_address = link.address
     # Positions count in the telegram without CRCs, as analysers show it.
@@ -257,7 +263,7 @@ def _read(body: Body, transport: Transport, message: Message) -> Telegram:
         raise
     if message.layouts is not None and body is Body.RECORDS and not message.wired:
         message.layouts.learn_full(meter, data)
-    if records and records[-1].code == "0f" and not message.wired:
+    if records and records[-1].quantity == "manufacturer_specific" and records[-1].code == "0f" and not message.wired:
         records = (*records, *records_in_tail(meter, bytes.fromhex(records[-1].raw)))
     return _telegram(transport, message, records, more)
 

@@ -16,6 +16,8 @@ from protocols.mbus.security import BLOCK, MARK, cbc_decrypted, mode5_vector, op
 from protocols.telegram import MeterId
 
 NO_METER: Final = MeterId("")
+# What random bytes read as, too.
+_UNPROVEN: Final = ("manufacturer_specific", "more_records_follow", "unknown", "any")
 # On the wire only these security modes are believed: the bytes were a "signature" once, and any value is about.
 ENCRYPTED_MODES: Final = (5, 7)
 
@@ -167,4 +169,4 @@ def _plausible(data: bytes) -> bool:
         records, _ = records_from_bytes(data)
     except RecordError:
         return False
-    return bool(records) and all(record.code not in ("0f", "1f") and record.quantity != "unknown" for record in records)
+    return bool(records) and all(record.quantity not in _UNPROVEN for record in records)

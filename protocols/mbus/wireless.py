@@ -4,6 +4,7 @@ This file knows blocks and CRCs, not what they carry. Stripped: L, C, M (2), A (
 telegram counts the bytes after it; receivers that strip the CRCs of format B often leave L as it was on the air.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,8 +103,14 @@ def _strip_b(data: bytes) -> bytes:
     return plain + (_checked(data[128:], 128, len(data)) if len(data) > 130 else b"")
 
 
-def wireless_frame_from_bytes(data: bytes) -> WirelessFrame:
+def wireless_frame_from_bytes(data: bytes, form: str | None = None) -> WirelessFrame:
     """The one telegram that `data` is, in format A, format B or stripped; CRCs are checked where they are.
+
+    Parameters
+    ----------
+    form : str, optional
+        ``"A"``, ``"B"`` or ``"stripped"``. By default told by the length, and format B by its CRC: with a wrong CRC it
+        looks like a stripped telegram, so a source that knows better should say so.
 
     Raises
     ------
@@ -116,17 +123,20 @@ def wireless_frame_from_bytes(data: bytes) -> WirelessFrame:
     length = data[0]
     if length < FIRST_BLOCK:
         raise FrameError("frame.length", f"L field {length} below 10, byte 0", 0)
-    if size == _size_a(length):
+    if size == _size_a(length) and form in ("A", None):
         plain, form = _strip_a(data), "A"
-    elif size == length + 1:
-        plain, form = _format_b_or_stripped(data)
-    elif size == length + 1 - (4 if length > 129 else 2):
+    elif size == length + 1 and form in ("B", "stripped", None):
+        plain, form = _format_b_or_stripped(data) if form is None else (_STRIPPED[form](data), form)
+    elif size == length + 1 - (4 if length > 129 else 2) and form in ("stripped", None):
         plain, form = data, "stripped"  # CRCs of format B gone, their count still in L
     elif size < length + 1:
         raise FrameError("frame.truncated", f"{size} bytes where the L field says {length + 1}", size)
     else:
         raise FrameError("frame.length", f"{size} bytes where the L field says {length + 1}, byte 0", 0)
     return WirelessFrame(plain[1], plain[2:10], plain[10:], form)
+
+
+_STRIPPED: Final[dict[str, Callable[[bytes], bytes]]] = {"B": _strip_b, "stripped": bytes}
 
 
 def _format_b_or_stripped(data: bytes) -> tuple[bytes, str]:
