@@ -45,14 +45,18 @@ class LineOpener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MbusTiming:
-    """What the network adds: `network_s` to the first byte of an answer, `gap_s` between its pieces."""
+    """What the network adds: `network_s` to the first byte of an answer, `gap_s` between its pieces.
+
+    `answer_s` is what the standard grants a slave beside its 330 bit times.
+    """
 
     network_s: float = 1.0
     gap_s: float = 0.3
+    answer_s: float = ANSWER_S
 
     def patience(self, request: int, baud_rate: int) -> Patience:
         """Deadlines for the answer to a question of `request` bytes."""
-        first_s = request * character_s(baud_rate) + ANSWER_BITS / baud_rate + ANSWER_S + self.network_s
+        first_s = request * character_s(baud_rate) + ANSWER_BITS / baud_rate + self.answer_s + self.network_s
         gap_s = IDLE_BITS / baud_rate + self.gap_s
         return Patience(first_s, gap_s, first_s + LONGEST_FRAME * character_s(baud_rate) + 2 * gap_s)
 

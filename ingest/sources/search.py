@@ -90,6 +90,9 @@ async def secondary_search(master: Master, baud_rate: int, pattern: str = "") ->
     while stack:
         branch = stack.pop()
         result, address, raw = await _probe(bus, branch.selection, baud_rate)
+        if result == "one" and address != str(branch.selection):
+            # Two answers on top of each other can look like a third meter: only who answers to its own name is there.
+            result = await _confirmed(bus, address, baud_rate)
         end = branch.start + branch.share
         if result == "several":
             parts = _parts(branch.selection)
@@ -133,6 +136,12 @@ async def _probe(bus: MbusMaster, selection: Selection, baud_rate: int) -> tuple
         address = _address_of(identity_of(frame)) or str(selection)
         return "one", f"{address}.{selection.fabrication}" if _needs_fabrication(selection) else address, raw
     return "none", "", b""
+
+
+async def _confirmed(bus: MbusMaster, address: str, baud_rate: int) -> str:
+    """ "one" where the meter of this full address answers alone, else "several"."""
+    result, again, _ = await _probe(bus, _selection(address), baud_rate)
+    return "one" if (result, again) == ("one", address) else "several"
 
 
 def _needs_fabrication(selection: Selection) -> bool:

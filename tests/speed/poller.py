@@ -62,15 +62,19 @@ def bus_limit() -> float:
     return BAUD / bits
 
 
-_FLEET = (
+_GATEWAYS = (
     "INSERT INTO gateway (code, kind, address) SELECT 'G' || n, 'mbus_tcp', a"
-    " FROM unnest(%(addresses)s::text[]) WITH ORDINALITY AS t (a, n)",
-    # A period of a second means: always due.
-    "INSERT INTO bus (gateway_id, baud_rate, schedule_s) SELECT gateway_id, %(baud)s, 1 FROM gateway",
+    " FROM unnest(%(addresses)s::text[]) WITH ORDINALITY AS t (a, n)"
+)
+# A period of a second means: always due.
+_BUSES = "INSERT INTO bus (gateway_id, baud_rate, schedule_s) SELECT gateway_id, %(baud)s, 1 FROM gateway"
+_METERS = (
     "INSERT INTO meter (serial, manufacturer, medium) SELECT lpad(((g - 1) * 100 + m)::text, 8, '0'), 'KAM', 'heat'"
-    " FROM generate_series(1, cardinality(%(addresses)s::text[])) g, generate_series(1, %(meters)s) m",
+    " FROM generate_series(1, cardinality(%(addresses)s::text[])) g, generate_series(1, %(meters)s) m"
+)
+_LINKS = (
     "INSERT INTO meter_link (meter_id, bus_id, address) SELECT m.meter_id, b.bus_id, mod(m.serial::int, 100)::text"
-    " FROM meter m JOIN gateway g ON g.code = 'G' || (m.serial::int / 100 + 1) JOIN bus b USING (gateway_id)",
+    " FROM meter m JOIN gateway g ON g.code = 'G' || (m.serial::int / 100 + 1) JOIN bus b USING (gateway_id)"
 )
 
 
@@ -78,7 +82,7 @@ async def register(url: str, addresses: list[str]) -> None:
     """The fleet in one transaction."""
     pool = await open_pool(url)
     async with pool.connection() as connection, connection.transaction():
-        for query in _FLEET:
+        for query in (_GATEWAYS, _BUSES, _METERS, _LINKS):
             await connection.execute(query, {"addresses": addresses, "baud": BAUD, "meters": METERS})
     await pool.close()
 
