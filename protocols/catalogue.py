@@ -47,7 +47,8 @@ class Catalogue:
         if hint in self._by_name:
             return self._by_name[hint]
         meter = telegram.meter
-        dialect = telegram.details.get("dialect", "")
+        # What else tells layouts apart: a CJ/T 188 dialect, the radio module around an M-Bus meter.
+        dialect = telegram.details.get("dialect") or telegram.details.get("module", "")
         key = (telegram.protocol, meter.manufacturer, meter.version, meter.medium, dialect)
         found = self._found.get(key)
         if found is None:

@@ -150,9 +150,10 @@ def standard_rule(record: DataRecord, storage: int, medium: str) -> RegisterRule
     else:
         return None
     if function is Function.ERROR:
-        if quantity not in _ERROR_TIMES:
+        if quantity in _ERROR_TIMES:
+            name, kind = STANDARD["error_time"]
+        elif record.value is not None:
             return None
-        name, kind = STANDARD["error_time"]
     for modifier in record.modifiers:
         if modifier == _BACKWARD and quantity == "energy" and kind is Quantity.HEAT_ENERGY:
             name, kind = _COOLING

@@ -117,6 +117,18 @@ def test_an_invalid_value_is_a_reading_without_count() -> None:
     assert found[0].error == "bcd.invalid"
 
 
+def test_a_value_taken_during_an_error_is_null_and_an_error_time_is_not() -> None:
+    said = telegram(
+        DataRecord("energy", "Wh", None, Function.ERROR, code="06", error="value.during_error_state"),
+        DataRecord("flow", "m3/h", Decimal("0.1"), Function.ERROR, code="3c"),
+        DataRecord("on_time", "s", Decimal(3600), Function.ERROR, code="22"),
+    )
+    assert [(reading.register.name, reading.count) for reading in readings(said)] == [
+        ("energy", None),
+        ("error_time", 1),
+    ]
+
+
 def test_a_repeated_record_counts_once() -> None:
     said = telegram(DataRecord("energy", "Wh", Decimal("1E+3")), DataRecord("energy", "Wh", Decimal("1000E+3")))
     assert [reading.count for reading in readings(said)] == [1]

@@ -4,6 +4,7 @@ import pytest
 
 from protocols import cjt188, dlt645, mbus
 from protocols.catalogue import catalogue
+from protocols.lorawan import telegram_from_uplink
 from protocols.modbus import telegram_from_image
 from protocols.profile import MeterProfile, Sample
 from protocols.registers import RegisterReading
@@ -23,6 +24,8 @@ def decoded(profile: MeterProfile, sample: Sample) -> Telegram:
         return cjt188.telegram_from_frame(sample.payload, profile.dialect)
     if profile.protocol == "dlt645":
         return dlt645.telegram_from_frame(sample.payload)
+    if profile.protocol == "lorawan":
+        return telegram_from_uplink(sample.payload, 2, profile.name)
     return mbus.telegram_from_frame(sample.payload, sample.key)
 
 
@@ -64,5 +67,6 @@ def test_every_meter_profile_has_a_sample() -> None:
 def test_the_wanted_models_are_there() -> None:
     wanted = """kamstrup-403 kamstrup-603 landisgyr-uh50 diehl-sharky sensostar itron-cf-echo sensus-pollucom zenner
     sontex qundis techem cjt188-tiangang cjt188-runa cjt188-huizhong cjt188-danfoss cjt188-lichuang cjt188-maituo
-    cjt188-haiweici cjt188-wanhua tuf-2000 calec-st mag-11 anybus-mbus-modbus dlt645 cjt188-water"""
+    cjt188-haiweici cjt188-wanhua tuf-2000 calec-st mag-11 anybus-mbus-modbus dlt645 cjt188-water
+    elvaco axioma"""
     assert set(wanted.split()) <= set(catalogue().names())
