@@ -55,24 +55,22 @@ def grid_of(period_s: int, jitter_s: int, seed: int) -> Grid:
 
 @dataclass(slots=True)
 class SilentShare:
-    """Budget of meters that don't answer: at most `share` of the time, saved up to `ceiling_s`.
+    """Budget of meters that don't answer: at most `share` of the time; of idle times `ceiling_s` are saved up.
 
     Time on meters that answer costs nothing; the allowance grows with every second that passes.
     """
 
     share: float = 0.1
-    ceiling_s: float = 60.0
+    ceiling_s: float = 10.0
     allowance_s: float = 0.0
     updated: float | None = None
 
     def allows(self, now_s: float) -> bool:
         """Whether a silent meter may be asked at the monotonic time `now_s`."""
-        if self.updated is None:
-            self.allowance_s = self.ceiling_s * self.share
-        else:
+        if self.updated is not None:
             self.allowance_s = min(self.ceiling_s, self.allowance_s + (now_s - self.updated) * self.share)
         self.updated = now_s
-        return self.allowance_s > 0
+        return self.allowance_s >= 0
 
     def spend(self, cost_s: float) -> None:
         """A silent meter cost so many seconds of the bus."""
