@@ -21,6 +21,7 @@ Hourly = NDArray[np.float32]
 RADIATOR_EXCESS_K = 30.0  # mean water over room at nominal power
 OPEN_VALVE_K = 12.0  # cooling of the water through a valve that is fully open: balancing valves see to it
 COLD_WATER_C = 10.0
+MOOD_K = 0.55
 VALVE_SHUT_BELOW_C = 8.0
 VALVE_CLOSED_C = -60.0  # setpoint of a closed valve: no frost opens it
 
@@ -89,6 +90,7 @@ def controls_of(dwellings: Dwellings, weather: Weather, seed: int, block: int) -
     low |= weekend & dwellings.working_week
     noise = stream(seed, "people", block)
     setpoint = (dwellings.setpoint_c - dwellings.setback_k * low).astype(np.float32)
+    setpoint += _moods(hours, weather.local_hour[0], count, stream(seed, "moods", block))
     habits = np.array([0.5, 0.45, 0.4, 0.4, 0.4, 0.5, 0.9, 1.2, 1.0, 0.9, 0.9, 1.0, 1.2, 1.0, 0.9, 0.9, 1.0, 1.4])
     habits = np.concatenate([habits, [1.8, 2.0, 1.9, 1.7, 1.2, 0.8]]).astype(np.float32)
     unrest = noise.standard_gamma(4.0, size=(hours, count), dtype=np.float32) / np.float32(4.0)
@@ -104,6 +106,15 @@ def controls_of(dwellings: Dwellings, weather: Weather, seed: int, block: int) -
         lumps = stream(seed, "showers", block).standard_gamma(0.5, size=(hours, count), dtype=np.float32) * 2.0
         draw += (litres * lumps * (55.0 - COLD_WATER_C) * 1.163e-3).astype(np.float32)
     return Controls(setpoint, gains, draw)
+
+
+def _moods(hours: int, first_hour: int, count: int, rng: np.random.Generator) -> Hourly:
+    """What people want differs from day to day: (h, n) in K, drifting from one midnight to the next."""
+    days = (hours + int(first_hour)) // 24 + 2
+    anchors = MOOD_K * rng.standard_normal((days, count), dtype=np.float32)
+    since = np.arange(hours) + int(first_hour)
+    day, part = since // 24, (since % 24 / 24.0).astype(np.float32)[:, None]
+    return np.asarray(anchors[day] * (1.0 - part) + anchors[day + 1] * part, dtype=np.float32)
 
 
 def _house_means(house: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:

@@ -123,7 +123,7 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("rollover", _R, "none", "display rolled over"),
         # Behaviour and surroundings
         FaultKind("vacancy", _C, "none", "moved out, valve closed", duration_h=(20 * _DAY, 80 * _DAY)),
-        FaultKind("holiday", _C, "none", "away", (4, 7), "K lower", (7 * _DAY, 16 * _DAY)),
+        FaultKind("holiday", _C, "none", "away", (3, 5), "K lower", (7 * _DAY, 16 * _DAY)),
         FaultKind("thermostat_change", _C, "none", "likes it warmer or cooler", (-2.0, 1.5), "K"),
         FaultKind("cold_snap", Layer.PIPE, "none", "weather", (8, 12), "K", (3 * _DAY, 6 * _DAY)),
         FaultKind("network_outage", Layer.PIPE, "none", "network stood still: one incident", duration_h=(10, 60)),

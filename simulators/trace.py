@@ -21,7 +21,7 @@ from simulators.weather import Weather
 
 # Integration error of a real calculator, hour by hour: gives a monthly sd of 0.16 % and 2.5 % a day.
 ENERGY_BIAS = -0.0005
-ENERGY_NOISE = 0.032
+ENERGY_NOISE = 0.034
 RISER_COOLING_K = 9.0
 
 
