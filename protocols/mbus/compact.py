@@ -6,6 +6,7 @@ the full frame: what was put together is checked against it, so a wrong layout n
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from protocols.errors import ContentError, UnsupportedError
@@ -15,6 +16,12 @@ from protocols.mbus.wireless import crc
 from protocols.telegram import MeterId
 
 _TAILS: Final = (0x0F, 0x1F)
+
+
+@lru_cache(maxsize=4096)
+def signature_of(layout: bytes) -> int:
+    """Format signature: the CRC of the DIF/VIF bytes."""
+    return crc(layout)
 
 
 def meter_type(meter: MeterId) -> str:
@@ -92,7 +99,7 @@ class LayoutStore:
 
     def learn(self, meter: MeterId, layout: bytes) -> int:
         """Keep a layout (DIF/VIF bytes); returns its signature."""
-        signature = crc(layout)
+        signature = signature_of(layout)
         kind = meter_type(meter)
         if kind not in self.layouts and len(self.layouts) >= self.type_limit:
             del self.layouts[next(iter(self.layouts))]

@@ -262,7 +262,11 @@ def _read(body: Body, transport: Transport, message: Message) -> Telegram:
         error.telegram = partial
         raise
     if message.layouts is not None and body is Body.RECORDS and not message.wired:
-        message.layouts.learn_full(meter, data)
+        plan = None if message.plans is None else message.plans.find(data)
+        if plan is None:
+            message.layouts.learn_full(meter, data)
+        else:
+            message.layouts.learn(meter, plan.layout)
     if records and records[-1].quantity == "manufacturer_specific" and records[-1].code == "0f" and not message.wired:
         records = (*records, *records_in_tail(meter, bytes.fromhex(records[-1].raw)))
     return _telegram(transport, message, records, more)

@@ -93,9 +93,10 @@ def _table() -> dict[int, Vife]:
     table[0x3A] = Vife("uncorrected")
     table[0x3B] = Vife("flow.forward")
     table[0x3C] = Vife("flow.backward")
-    table[0x3D] = Vife("non_metric")
+    # Which unit a count has then, an annex tells by quantity; without it the bare count is the honest value.
+    table[0x3D] = Vife("non_metric", suffix="_non_metric", unit="")
     table[0x3E] = Vife("base_conditions")
-    table[0x3F] = Vife("obis")
+    table[0x3F] = Vife("obis", suffix="_obis", unit="", kind=Kind.OPAQUE)
     for upper in (0, 1):
         level = f"limit.{_LEVEL[upper]}"
         table[0x40 | upper << 3] = Vife(level, suffix="_limit")

@@ -68,6 +68,8 @@ def test_the_tables_say_what_a_code_measures(record, quantity, unit, value):
         ("02 93 22 05 00", "volume_per_hour", "m3/h", "0.005", ()),
         ("02 fd c8 fc 01 05 00", "voltage", "V", "0.5", ("phase.l1",)),
         ("02 d9 7a 05 00", "supply_temperature", "°C", "0.15", ()),
+        ("04 93 3d 05 00 00 00", "volume_non_metric", "", "5", ("non_metric",)),
+        ("04 83 3f 01 02 03 04", "energy_obis", "", "01020304", ("obis",)),
         ("02 86 ff 12 05 00", "energy", "Wh", "5000", ("manufacturer.12",)),
         ("02 86 1b 05 00", "energy", "Wh", "5000", ("vife.1b",)),
         ("02 fd 97 1d 05 00", "error_flags", "", "5", ("standard_conform",)),
