@@ -93,6 +93,8 @@ class MqttSource:
         self.gateway_id = gateway_id
         self.counters = MqttCounters()
         self.connected = asyncio.Event()
+        # Set at every change of the counters; whoever waits for one clears it and looks again.
+        self.changed = asyncio.Event()
         self.last_message_at: datetime | None = None
         self._on_health = on_health
         self._backoff = backoff or Backoff(0.2, 30.0)
@@ -123,6 +125,7 @@ class MqttSource:
             await connection.open()
             self.counters.connects += 1
             self._backoff.reset()
+            self.changed.set()
             self._health(True, "")
             await self._watch(connection, pump)
         except asyncio.CancelledError:
@@ -152,6 +155,7 @@ class MqttSource:
 
     async def _watch(self, connection: MqttConnection, pump: "asyncio.Task[None]") -> None:
         self.connected.set()
+        self.changed.set()
         while not connection.lost.done() and not pump.done():
             waiting: set[asyncio.Future[Any]] = {connection.lost, pump}
             await asyncio.wait(waiting, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -160,6 +164,7 @@ class MqttSource:
             log.warning("mqtt messages were not taken", gateway=self.gateway_id, reason=str(pump.exception()))
         reason = connection.lost.result() if connection.lost.done() else "the pipeline takes nothing"
         self.counters.losses += 1
+        self.changed.set()
         self._health(False, reason)
         log.warning("mqtt connection lost", gateway=self.gateway_id, reason=reason)
 
@@ -213,6 +218,7 @@ class MqttSource:
         if self._connection is not None:
             self._connection.acknowledge(mid, qos)
             self.counters.acknowledged += 1
+            self.changed.set()
 
     def _not_safe(self, failure: BaseException) -> None:
         """Only a new connection makes the broker send it again."""

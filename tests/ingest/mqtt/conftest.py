@@ -66,16 +66,43 @@ def publish() -> Iterator[Callable[[int, list[tuple[str, bytes]]], None]]:
         client.loop_stop()
 
 
+Reached = Callable[[Callable[[], bool]], Awaitable[None]]
+
+
+@pytest.fixture
+def sources() -> list[MqttSource]:
+    """The sources that the test started."""
+    return []
+
+
+@pytest.fixture
+def reached(sources: list[MqttSource]) -> Reached:
+    """Wait until a condition on the sources' counters holds."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                for source in sources:
+                    source.changed.clear()
+                waits = [asyncio.create_task(source.changed.wait()) for source in sources]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in waits:
+                    task.cancel()
+
+    return wait
+
+
 StartSource = Callable[..., Awaitable[MqttSource]]
 
 
 @pytest.fixture
-async def start_source(intake: GatedIntake) -> AsyncIterator[StartSource]:
+async def start_source(intake: GatedIntake, sources: list[MqttSource]) -> AsyncIterator[StartSource]:
     """Run a source against a broker; stopped at the end."""
     tasks: list[asyncio.Task[None]] = []
 
     async def start(port: int, **settings: Any) -> MqttSource:
         source = MqttSource(MqttSettings("127.0.0.1", port, **settings), intake)
+        sources.append(source)
         task = asyncio.create_task(source.run(), name="source under test")
         tasks.append(task)
         source.task = task  # type: ignore[attr-defined]

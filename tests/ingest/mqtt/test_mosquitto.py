@@ -1,0 +1,139 @@
+"""What only a full broker shows: MQTT 5 receive maximum, sessions over a broker's restart, shared subscriptions,
+refusals.
+"""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from api.embedded import free_port
+
+pytestmark = pytest.mark.broker
+EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+class Mosquitto:
+    """A mosquitto process with its own folder; stopping keeps its sessions."""
+
+    def __init__(self, folder: Path, extra: str = "allow_anonymous true") -> None:
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(exist_ok=True)
+        text = f"listener {self.port} 127.0.0.1\n{extra}\npersistence true\npersistence_location {folder}/\nuser root\n"
+        (folder / "mosquitto.conf").write_text(text + "autosave_interval 1\nautosave_on_changes true\n")
+
+    async def start(self) -> None:
+        self._launch()
+        async with asyncio.timeout(20):
+            while True:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                        return
+                await asyncio.sleep(0.01)
+
+    def _launch(self) -> None:
+        assert EXECUTABLE is not None
+        command = [EXECUTABLE, "-c", str(self.folder / "mosquitto.conf")]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+
+@pytest.fixture
+async def mosquitto(tmp_path):
+    if EXECUTABLE is None:
+        pytest.skip("no mosquitto executable on this machine")
+    server = Mosquitto(tmp_path / "mosquitto")
+    await server.start()
+    yield server
+    server.stop()
+
+
+async def test_the_broker_sends_no_more_than_the_receive_maximum(mosquitto, intake, publish, start_source, reached):
+    intake.immediate = False
+    source = await start_source(mosquitto.port, topics=("rm/#",), client_id="rm", version=5, receive_maximum=10)
+    await asyncio.to_thread(publish, mosquitto.port, [("rm/a", str(number).encode()) for number in range(50)])
+    await intake.reached(10)
+    # The window is used up: the eleventh message comes only after an acknowledgement.
+    assert source.counters.received == 10
+    intake.immediate = True
+    for future in list(intake.futures):
+        future.set_result(None)
+    await intake.reached(50)
+    await reached(lambda: source.counters.acknowledged == 50)
+    assert intake.payloads == [str(number).encode() for number in range(50)]
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_a_session_survives_the_brokers_restart(mosquitto, intake, publish, start_source, reached, version):
+    source = await start_source(mosquitto.port, topics=("rs/#",), client_id="rs", version=version)
+    source.task.cancel()
+    await asyncio.gather(source.task, return_exceptions=True)
+    await asyncio.to_thread(publish, mosquitto.port, [("rs/a", b"kept on disk")])
+    mosquitto.stop()
+    await mosquitto.start()
+    second = await start_source(mosquitto.port, topics=("rs/#",), client_id="rs", version=version)
+    await intake.reached(1)
+    assert intake.payloads == [b"kept on disk"]
+    await reached(lambda: second.counters.acknowledged == 1)
+
+
+async def test_the_source_comes_back_when_the_broker_does(mosquitto, intake, publish, start_source, reached):
+    source = await start_source(mosquitto.port, topics=("back/#",), client_id="back", version=5)
+    mosquitto.stop()
+    await reached(lambda: source.counters.losses == 1)
+    await mosquitto.start()
+    await reached(lambda: source.connected.is_set())
+    await asyncio.to_thread(publish, mosquitto.port, [("back/a", b"again")])
+    await intake.reached(1)
+
+
+async def test_workers_of_a_group_share_the_stream(mosquitto, intake, publish, start_source, reached):
+    one = await start_source(mosquitto.port, topics=("share/#",), client_id="one", version=5, group="workers")
+    two = await start_source(mosquitto.port, topics=("share/#",), client_id="two", version=5, group="workers")
+    await asyncio.to_thread(publish, mosquitto.port, [("share/a", str(number).encode()) for number in range(100)])
+    await intake.reached(100)
+    await reached(lambda: one.counters.acknowledged + two.counters.acknowledged == 100)
+    assert sorted(intake.payloads) == sorted(str(number).encode() for number in range(100))
+    assert one.counters.received
+    assert two.counters.received
+
+
+async def test_refused_credentials_are_reported(tmp_path, intake):
+    if EXECUTABLE is None:
+        pytest.skip("no mosquitto executable on this machine")
+    from ingest.sources.errors import RefusedError
+    from ingest.sources.mqtt_connection import MqttConnection
+    from ingest.sources.mqtt_settings import MqttSettings
+
+    server = Mosquitto(tmp_path / "closed", "allow_anonymous false")
+    await server.start()
+    try:
+        for version in (4, 5):
+            connection = MqttConnection(
+                MqttSettings("127.0.0.1", server.port, username="x", password="wrong", version=version),
+                lambda message: True,
+            )
+            with pytest.raises(RefusedError, match="refuses"):
+                await connection.open()
+            connection.close()
+    finally:
+        server.stop()
+
+
+async def test_retained_messages_are_stale_and_skipped(mosquitto, intake, start_source, reached):
+    import paho.mqtt.publish as single
+
+    await asyncio.to_thread(single.single, "kept/a", b"old", 1, True, "127.0.0.1", mosquitto.port)
+    source = await start_source(mosquitto.port, topics=("kept/#",), client_id="kept")
+    await reached(lambda: source.counters.acknowledged == 1)
+    assert source.counters.retained_skipped == 1
+    assert intake.deliveries == []
