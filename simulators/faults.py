@@ -112,6 +112,9 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("hand_estimates", _T, "comms_loss", "read by eye at round figures: visit", (10, 50), "kWh"),
         FaultKind("frozen_payload", _T, "static", "gateway repeats an old telegram: restart it", duration_h=(120, 480)),
         FaultKind("rubbish", _T, "garbage", "unreadable answers: check wiring", (0.7, 1.0), "share", (72, 336)),
+        FaultKind(
+            "wild_numbers", _T, "garbage", "1.8e21 and -0.007 from a gateway: report it", (0.3, 0.6), "share", (12, 48)
+        ),
         FaultKind("desynchronised", _T, "garbage", "another meter's answer: refuse", duration_h=(24, 96)),
         FaultKind("gap", _T, "none", "short gap, measured total returns", duration_h=(3, 20)),
         FaultKind("duplicates", _T, "none", "delivered twice after a reconnect", duration_h=(12, 72)),

@@ -1,5 +1,6 @@
 """Faults between the meter and us: silence, frozen gateways, garbled bytes, another meter's answer."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from simulators.faults import Fault
 from simulators.randomness import uniform_hash, uniform_hashes
 
+_WILD = (b"1.8e21", b"0.003", b"-0.007", b"0", b"null")
+_JSON_NUMBER = re.compile(rb'("(?:energy|volume)\w*":)-?[0-9.]+(?:[eE][-+]?[0-9]+)?')
 _SILENT = frozenset({"silent", "gateway_outage", "gap", "hand_estimates"})
 _US = 1_000_000
 
@@ -46,6 +49,9 @@ def heard(faults: tuple[Fault, ...], times_us: NDArray[np.int64]) -> tuple[NDArr
             arrives &= ~mask
         elif fault.name == "rubbish":
             arrives &= ~(mask & (uniform_hashes(fault.seed, times_us // _US) < fault.magnitude))
+        elif fault.name == "wild_numbers":
+            quarters = (times_us // (900 * _US)).tolist()
+            arrives &= ~(mask & np.array([_strikes(fault, quarter) for quarter in quarters], dtype=bool))
         elif fault.name == "frozen_payload":
             spoken = np.where(mask, first, spoken)
     return arrives, spoken
@@ -60,9 +66,24 @@ def distorted(
             continue
         if fault.name == "rubbish":
             payload = _garbled(payload, fault, at)
+        elif fault.name == "wild_numbers":
+            payload = _run_wild(payload, fault, at)
         elif fault.name == "desynchronised" and fault.partner:
             payload = partner_bytes(fault.partner, at) or payload
     return payload
+
+
+def _run_wild(payload: bytes, fault: Fault, at: datetime) -> bytes:
+    """Numbers of a JSON gateway gone mad for a quarter of an hour; other payloads have no room for them."""
+    quarter = int(at.timestamp()) // 900
+    if not payload.startswith(b"{") or not _strikes(fault, quarter):
+        return payload
+    wild = _WILD[int(uniform_hash(fault.seed, quarter, 5) * len(_WILD))]
+    return _JSON_NUMBER.sub(rb"\g<1>" + wild, payload)
+
+
+def _strikes(fault: Fault, quarter: int) -> bool:
+    return uniform_hash(fault.seed, quarter) < fault.magnitude
 
 
 def _garbled(payload: bytes, fault: Fault, at: datetime) -> bytes:

@@ -1,7 +1,8 @@
 """A virtual fleet: areas, points, gateways, meters and what truly happened to them.
 
 Pure function of scenario, seed and origin: asked again after a restart, the same meter says the same at the same time.
-Traces are computed block by block when first needed and kept, at most `blocks_kept` of them.
+Traces are computed block by block when first needed and kept: all of them where meters are read live (32 bytes a meter
+and hour), the last `blocks_kept` where a fleet is written once from end to end.
 """
 
 from collections import OrderedDict
@@ -111,7 +112,7 @@ class Fleet:
         labels: tuple[Label, ...],
         faults: tuple[Fault, ...],
         held_day: int | None = None,
-        blocks_kept: int = 64,
+        blocks_kept: int | None = None,
     ) -> None:
         self.scenario, self.seed, self.origin, self.start, self.end = scenario, seed, origin, start, end
         self.areas, self.points, self.gateways, self.meters = areas, points, gateways, meters
@@ -179,7 +180,7 @@ class Fleet:
         computed = trace_of(plan, weather, supply, self.seed)
         self._kept[block] = computed
         self._kept.move_to_end(block)
-        while len(self._kept) > self._blocks_kept:
+        while self._blocks_kept is not None and len(self._kept) > self._blocks_kept:
             self._kept.popitem(last=False)
         return computed
 

@@ -50,7 +50,7 @@ class FleetBuilder:
     end: datetime
     held_day: int | None = None
     noise: float = ENERGY_NOISE
-    blocks_kept: int = 64
+    blocks_kept: int | None = None
     _areas: dict[str, Area] = field(default_factory=dict)
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _plans: list[tuple[str, Dwellings, tuple[int, ...], tuple[float, ...], list[float]]] = field(default_factory=list)

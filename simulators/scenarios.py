@@ -113,13 +113,14 @@ def _demo_faults(builder: FleetBuilder, origin: datetime) -> None:
         ("fouled_exchanger", "DL1-302", 13.0),
         ("stuck_valve", "DL4-404", 6.5),
         ("transient_garbage", "DL2-504", 2.5),
+        ("wild_numbers", "HD1-301", 3.0),
         ("holiday", "DL3-602", 8.0),
         ("thermostat_change", "DL5-502", 7.0),
         ("jitter", "DL6-401", 12.0),
         ("low_battery", "DL6-503", 9.0),
     ):
         start = origin - timedelta(hours=round(days * 24))
-        length = {"transient_garbage": DAY, "holiday": 6 * DAY}.get(name)
+        length = {"transient_garbage": DAY, "wild_numbers": DAY, "holiday": 6 * DAY}.get(name)
         builder.fault(
             name, serial(point), start, start + length if length else None, 0.7 if name == "rubbish" else None
         )

@@ -36,9 +36,11 @@ LOOK_ALIKES = {
     "backfill": 0.4,
     "low_battery": 0.3,
 }
+# A gateway takes all its meters with it; numbers run wild in JSON only.
+_OUT_OF_TURN = frozenset({"gateway_outage", "wild_numbers"})
 # Faults that take turns within an alert kind.
 TURNS: dict[str, tuple[str, ...]] = {
-    kind: tuple(entry.name for entry in KINDS.values() if entry.label == kind and entry.name != "gateway_outage")
+    kind: tuple(entry.name for entry in KINDS.values() if entry.label == kind and entry.name not in _OUT_OF_TURN)
     for kind in ALERT_KINDS
 }
 _CLIMATE_TURNS = ("harbin", "beijing", "copenhagen", "harbin")
@@ -51,7 +53,8 @@ _GATEWAY_KIND = {"cjt188": "cjt188_tcp", "mbus": "mbus_tcp", "wmbus": "mqtt", "m
 # Faults whose window must lie where they can be seen.
 _ANY_TIME = frozenset(
     {"silent", "hand_estimates", "rubbish", "desynchronised", "clock_drift", "clock_reset",
-     "exchange_without_paperwork", "transient_garbage", "gap", "duplicates", "backfill", "low_battery", "jitter", "exchange"}
+     "exchange_without_paperwork", "transient_garbage", "gap", "duplicates", "backfill", "low_battery", "jitter",
+     "exchange"}
 )  # fmt: skip
 _WHOLE_TIME = frozenset({"stolen_heat"})
 _THOUSANDFOLD_LIMIT_KWH = 80_000.0

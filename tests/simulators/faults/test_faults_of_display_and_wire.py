@@ -1,5 +1,6 @@
 """Faults of registers, clocks and lines: each shows in the bytes or in what arrives, and in the label."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -171,6 +172,20 @@ def test_rubbish_does_not_pass_the_checksum(estate_of: EstateOf) -> None:
         refused += 1
     assert refused == 60
     telegram_from_frame(meter.telegram_bytes(BEGIN - HOUR))
+
+
+def test_numbers_of_a_json_gateway_run_wild_and_come_back(estate_of: EstateOf) -> None:
+    def prepare(builder: FleetBuilder) -> None:
+        builder.fault("wild_numbers", builder.meter_of("E-101").id.serial, BEGIN, BEGIN + DAY, 0.5)
+
+    meter = estate_of(prepare, models=("json", "json", "json")).meter_at("E-101")
+    told = [json.loads(meter.telegram_bytes(BEGIN + number * HOUR))["energy_kwh"] for number in range(30)]
+    wild = {value for value in told if value is None or not 1000 < value < 1e6}
+    assert wild <= {1.8e21, 0.003, -0.007, 0, None}
+    assert len(wild) >= 3
+    assert all(1000 < value < 1e6 for value in told[24:])
+    arrived = series_of(meter, np.array([micros(BEGIN + number * HOUR) for number in range(30)], dtype=np.int64))
+    assert len(arrived.times_us) == sum(value not in wild for value in told)
 
 
 def test_a_bus_out_of_step_brings_another_meters_answer(estate_of: EstateOf) -> None:

@@ -82,7 +82,7 @@ def test_a_full_season_has_twenty_faults_a_kind_at_some_four_per_cent_of_the_met
     faulty = {label.serial for label in fleet.labels if label.kind != "none"}
     assert 0.03 < len(faulty) / len(fleet.meters) < 0.05
     used = {fault.name for fault in fleet.faults} | {label.fault for label in fleet.labels}
-    assert used >= set(KINDS) - {"cold_snap", "network_outage"}
+    assert used >= set(KINDS) - {"cold_snap", "network_outage", "wild_numbers"}
     assert all(area.outages and area.cold_snaps for area in fleet.areas)
 
 
