@@ -16,6 +16,12 @@ from protocols.mbus.wireless import crc
 from protocols.telegram import MeterId
 
 _TAILS: Final = (0x0F, 0x1F)
+# Layouts of Kamstrup's water meters, so that the first compact frame reads before a full one came.
+_WELL_KNOWN: Final = (
+    bytes.fromhex("02ff2004134413615b6167"),
+    bytes.fromhex("02ff2004134413a1015b8101e7ff0f"),
+    bytes.fromhex("02ff20041392013ba1015b8101e7ff0f"),
+)
 
 
 @lru_cache(maxsize=4096)
@@ -150,6 +156,8 @@ def full_from_compact(data: bytes, meter: MeterId, layouts: LayoutStore | None, 
         raise ContentError("compact.truncated", f"compact frame of {len(data)} bytes, byte {base}", base)
     signature = int.from_bytes(data[:2], "little")
     layout = None if layouts is None else layouts.find(meter, signature)
+    if layout is None and meter.manufacturer == "KAM":
+        layout = {signature_of(one): one for one in _WELL_KNOWN}.get(signature)
     if layout is None:
         raise UnsupportedError("layout.unknown", f"no layout with signature {signature:04X} known, byte {base}", base)
     values = data[4:]

@@ -28,7 +28,7 @@ from protocols.telegram import DataRecord, Function
 _TAILS: Final = {0x0F: "manufacturer_specific", 0x1F: "more_records_follow"}
 _INTEGER_CODES: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
 _PLANS_PER_KEY: Final = 16
-_KEYS: Final = 4096
+_SIGHTS: Final = 4096
 # An integer that no field can hold: "every pattern is a value".
 _NEVER: Final = 1 << 80
 
@@ -242,13 +242,15 @@ def _integer_format(fields: list[_Field], integers: list[int], size: int) -> str
 
 
 class PlanCache:
-    """Plans by length and first bytes; bounded, oldest first out."""
+    """Plans by length and first bytes; at most `limit` of them, oldest kinds first out."""
 
-    __slots__ = ("_plans", "_seen")
+    __slots__ = ("_count", "_limit", "_plans", "_seen")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 2048) -> None:
         self._plans: dict[tuple[int, bytes], list[Plan]] = {}
-        self._seen: dict[tuple[int, bytes], int] = {}
+        self._seen: set[tuple[int, bytes]] = set()
+        self._limit = limit
+        self._count = 0
 
     def find(self, data: bytes) -> Plan | None:
         """The plan that fits `data`, if there is one."""
@@ -262,19 +264,20 @@ class PlanCache:
         return None
 
     def learn(self, data: bytes) -> None:
-        """Note a telegram that was decoded without a plan; the second of its kind makes one."""
-        key = len(data), data[:2]
-        if self._seen.get(key, 0) < 1:
-            if len(self._seen) >= _KEYS:
-                self._seen.clear()
-            self._seen[key] = 1
-            return
+        """Note a telegram that was decoded without a plan; the second of its layout makes one."""
         try:
-            plan = Plan(data, fields_of(data))
+            fields = fields_of(data)
         except (IndexError, ContentError):
             return
-        if key not in self._plans and len(self._plans) >= _KEYS:
-            del self._plans[next(iter(self._plans))]
-        plans = self._plans.setdefault(key, [])
-        plans.insert(0, plan)
+        sight = len(data), b"".join(data[field.first : field.start] for field in fields)
+        if sight not in self._seen:
+            if len(self._seen) >= _SIGHTS:
+                self._seen.clear()
+            self._seen.add(sight)
+            return
+        plans = self._plans.setdefault((len(data), data[:2]), [])
+        plans.insert(0, Plan(data, fields))
+        self._count += 1 - len(plans[_PLANS_PER_KEY:])
         del plans[_PLANS_PER_KEY:]
+        while self._count > self._limit:
+            self._count -= len(self._plans.pop(next(iter(self._plans))))

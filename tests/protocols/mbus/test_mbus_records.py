@@ -280,6 +280,19 @@ def test_a_layout_plan_is_never_used_for_another_layout(parts, change, at):
         assert (list(plan.records(other)), plan.more) == records_from_bytes(other)
 
 
+def test_plans_are_made_at_the_second_sight_and_are_bounded():
+    plans = PlanCache(limit=10)
+    layouts = [record_bytes("volume", 1, "m3", exponent=0, storage=n) for n in range(200)]
+    for data in layouts:
+        plans.learn(data)
+        assert plans.find(data) is None
+        plans.learn(data)
+        assert plans.find(data) is not None
+    assert sum(plans.find(data) is not None for data in layouts) <= 10
+    plans.learn(b"\x04")
+    assert plans.find(b"\x04") is None
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_records_or_a_coded_error(data):
     offset = 0

@@ -31,6 +31,7 @@ from protocols.mbus.extended import ExtendedLink
 from protocols.mbus.frame import LongFrame, ShortFrame
 from protocols.mbus.header import MEDIA, MEDIUM_CODES, flags_from_status, manufacturer_from_code
 from protocols.mbus.security import cmac, session_keys
+from protocols.mbus.wireless import crc
 from protocols.telegram import MeterId
 
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f")
@@ -217,6 +218,21 @@ def test_an_encrypted_compact_frame_of_the_extended_link_layer():
     telegram_from_frame(wireless_ctr_telegram(METER, RECORDS, key=KEY), KEY, layouts=layouts)
     compact = wireless_ctr_telegram(METER, RECORDS, key=KEY, compact=True)
     assert telegram_from_frame(compact, KEY, layouts=layouts).records == PLAIN
+
+
+def test_a_well_known_layout_needs_no_teacher():
+    records = bytes.fromhex("02ff207100 041308190000 441308190000 615b7f 616713")
+    compact = wireless_ctr_telegram(METER, records, key=KEY, compact=True)
+    assert [record.quantity for record in telegram_from_frame(compact, KEY).records][1:3] == ["volume", "volume"]
+
+
+def test_an_extended_link_layer_that_the_receiver_decrypted():
+    data = bytearray(wireless_ctr_telegram(METER, RECORDS, key=KEY))
+    data[17:] = crc(b"\x78" + RECORDS).to_bytes(2, "little") + b"\x78" + RECORDS
+    assert telegram_from_frame(bytes(data)).records == PLAIN
+    data[-1] ^= 1
+    with pytest.raises(SecurityError):
+        telegram_from_frame(bytes(data), KEY)
 
 
 def test_a_layout_that_does_not_fit_never_yields_data():
