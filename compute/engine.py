@@ -81,24 +81,36 @@ class Outcome:
     findings: tuple[Finding, ...]
 
 
-def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2) -> Hourly:
-    """First stage: consumption and daily figures of every point, in blocks on `threads` threads."""
+def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse: Hourly | None = None) -> Hourly:
+    """First stage: consumption and daily figures of every point, in blocks on `threads` threads.
+
+    `rows`: (p,) positions of the points in the scene. `reuse`: a result of the same shape that is needed no more; its
+    arrays are written over, which saves the time that fresh memory costs.
+    """
     p, h, d = inputs.energy.points, len(inputs.grid.hours) - 1, len(inputs.grid.days) - 1
-    result = Hourly(
-        rows=np.arange(p) if rows is None else rows,
-        grid=inputs.grid,
-        energy=empty_intervals(p, h),
-        volume=empty_intervals(p, h),
-        energy_days=empty_figures(p, d),
-        volume_days=empty_figures(p, d),
-        heat=empty_heat(p, d),
-        operating_s=np.full((p, d), np.nan),
-        difference=np.full((p, d), np.nan),
-        device=inputs.device,
-        clock_s=inputs.clock_s,
-        rejected=inputs.rejected,
-        last_us=np.maximum(last_times(inputs.energy), last_times(inputs.volume)),
-    )
+    positions = np.arange(p) if rows is None else rows
+    last = np.maximum(last_times(inputs.energy), last_times(inputs.volume))
+    if reuse is None:
+        result = Hourly(
+            rows=positions,
+            grid=inputs.grid,
+            energy=empty_intervals(p, h),
+            volume=empty_intervals(p, h),
+            energy_days=empty_figures(p, d),
+            volume_days=empty_figures(p, d),
+            heat=empty_heat(p, d),
+            operating_s=np.full((p, d), np.nan),
+            difference=np.full((p, d), np.nan),
+            device=inputs.device,
+            clock_s=inputs.clock_s,
+            rejected=inputs.rejected,
+            last_us=last,
+        )
+    else:
+        result = replace(
+            reuse, rows=positions, grid=inputs.grid, last_us=last, device=inputs.device, clock_s=inputs.clock_s,
+            rejected=inputs.rejected,
+        )  # fmt: skip
     table = water_table()
 
     def work(start: int) -> None:
@@ -177,18 +189,24 @@ def run(
 
 
 def judge(
-    days: Days, rule_sets: Mapping[int, RuleSet] | None, rule_set_of: Int64 | None, order: Sequence[Rule] = ORDER
+    days: Days,
+    rule_sets: Mapping[int, RuleSet] | None,
+    rule_set_of: Int64 | None,
+    order: Sequence[Rule] = ORDER,
+    *,
+    threads: int = 2,
 ) -> list[Finding]:
-    """Findings of every rule of `order`, each point under its own rule set."""
+    """Findings of every rule of `order`, each point under its own rule set, symptoms left out."""
     sets = rule_sets or {0: RuleSet()}
     owner = np.full(len(days.points), next(iter(sets)), np.int64) if rule_set_of is None else rule_set_of
     found: list[Finding] = []
-    for number in np.unique(owner):
-        rows = np.flatnonzero(owner == number)
-        own = days if len(rows) == len(owner) else days.select(rows)
-        for rule in order:
-            limits = sets[int(number)].of(rule.name, rule.thresholds)
-            found.extend(replace(item, point=int(rows[item.point])) for item in rule.check(own, limits))
+    with ThreadPoolExecutor(threads) as pool:
+        for number in np.unique(owner):
+            rows = np.flatnonzero(owner == number)
+            own = days if len(rows) == len(owner) else days.select(rows)
+            limits = [sets[int(number)].of(rule.name, rule.thresholds) for rule in order]
+            for items in pool.map(lambda rule, limit, own=own: rule.check(own, limit), order, limits):
+                found.extend(replace(item, point=int(rows[item.point])) for item in items)
     return causes(found, days.points.parent)
 
 

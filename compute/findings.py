@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels.compiled import Bool, Float64, Int64
+from compute.kernels.rolling import group_medians
 
 
 class Kind(StrEnum):
@@ -110,12 +111,9 @@ def persistent(mask: Bool, days: int, needed: int) -> Bool:
 def group_median(values: NDArray[np.floating], group: Int64, *, least: int = 4) -> Float64:
     """(p, d) median of each row's group on each day; NaN where fewer than `least` members are known. Group -1 has none."""
     result = np.full(values.shape, np.nan)
-    for number in np.unique(group[group >= 0]):
-        rows = np.flatnonzero(group == number)
-        own = values[rows].astype(np.float64)
-        enough = np.isfinite(own).sum(axis=0) >= least
-        if enough.any():
-            line = np.full(values.shape[1], np.nan)
-            line[enough] = np.nanmedian(own[:, enough], axis=0)
-            result[rows] = line
+    members = np.flatnonzero(group >= 0)
+    order = members[np.argsort(group[members], kind="stable")]
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    bounds = np.append(starts, len(order)).astype(np.int64)
+    group_medians(np.ascontiguousarray(values, np.float64), order, bounds, least, result)
     return result

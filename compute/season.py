@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compute.findings import group_median
 from compute.kernels.compiled import Bool, Float64, Int64
 
 MIN_POINTS = 5
@@ -74,8 +75,6 @@ def climate(
 def _median(values: Float64) -> Float64:
     """Median of each column over what is known and above zero; NaN where nothing is."""
     known = np.where(values > 0, values, np.nan)
-    columns = np.isfinite(known).any(axis=0)
-    result = np.full(values.shape[1], np.nan)
-    if columns.any():
-        result[columns] = np.nanmedian(known[:, columns], axis=0)
-    return result
+    medians = group_median(known, np.zeros(len(known), np.int64), least=1)
+    first: Float64 = medians[0]
+    return first

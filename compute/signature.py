@@ -9,6 +9,7 @@ import numpy as np
 from compute.days import Days
 from compute.findings import group_median
 from compute.kernels.compiled import Float64
+from compute.kernels.rolling import medians_before
 
 KWH_PER_M3K = 1.15
 
@@ -32,12 +33,6 @@ def drop_share(days: Days) -> Float64:
 
 def usual_before(values: Float64, window: int = 42, gap: int = 7, least: int = 10) -> Float64:
     """(p, d) median of the days from `window` to `gap` days ago, renewed every week; NaN where fewer than `least` are known."""
-    result = np.full(values.shape, np.nan)
-    for at in range(0, values.shape[1], gap):
-        past = values[:, max(0, at - window) : max(0, at - gap)]
-        if past.shape[1] == 0:
-            continue
-        rows = np.isfinite(past).sum(axis=1) >= least
-        if rows.any():
-            result[rows, at : at + gap] = np.nanmedian(past[rows], axis=1)[:, None]
+    result = np.empty(values.shape)
+    medians_before(np.ascontiguousarray(values, np.float64), window, gap, least, result)
     return result

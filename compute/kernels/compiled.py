@@ -1,10 +1,13 @@
 """One typed door to Numba: every kernel of this project is compiled the same way.
 
 Rules: `nogil`, cached on disk, no fastmath (results are equal on every machine and thread), division as NumPy does it.
-Parallelism is not in the kernels: callers run blocks of points on threads.
+Parallelism is not in the kernels: callers run blocks of points on threads. A cached kernel holds the machine code of the
+kernels it calls, and Numba looks only at the caller's file: here a change in any kernel makes all of them new.
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -22,7 +25,23 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 
+def _sources() -> tuple[str, int]:
+    """Digest of every source that a kernel may come from, in the form of Numba's own stamp."""
+    digest = blake2b(digest_size=16)
+    folder = Path(__file__).parent
+    for file in (*sorted(folder.glob("*.py")), folder.parent / "quality.py", folder.parent / "consumption.py"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest(), 0
+
+
+_STAMP = _sources()
+
+
 def compiled(function: F) -> F:
     """`function` compiled to machine code at its first call, kept in the cache for the next process."""
     dispatcher = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    # Under NUMBA_DISABLE_JIT there is no dispatcher, and nothing to keep.
+    index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if index is not None:
+        index._source_stamp = _STAMP
     return cast(F, dispatcher)

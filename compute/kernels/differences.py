@@ -213,9 +213,21 @@ def keep(readings: Readings, limits: Limits, kept: Int64, values: Int64, verdict
     `kept`: (n,) int64 positions and `values`: (n,) int64 clamped counts, filled up to the number returned;
     `verdict`: (n,) int32, what each reading was taken for.
     """
-    m, pending = 0, 0
-    for at in range(len(readings.times)):
-        count = readings.counts[at]
+    m, pending, last_time, last_value = 0, 0, 0, 0
+    times, counts, flags = readings.times, readings.counts, readings.flags
+    limit, rate = limits.limit, limits.rate
+    for at in range(len(times)):
+        count = counts[at]
+        # Nearly every reading is a plain advance: decided here, without a call.
+        if m > 0 and flags[at] == 0 and pending == 0 and last_value <= count < limit and times[at] > last_time:
+            advance = count - last_value
+            if advance <= rate * ((times[at] - last_time) * 1e-6) + 2.0 or (
+                rate <= 0.0 and advance <= 2 * last_value + UNIT_MIN_COUNTS
+            ):
+                verdict[at], kept[m], values[m] = 0, at, count
+                last_time, last_value = times[at], count
+                m += 1
+                continue
         verdict[at] = readings.flags[at]
         if readings.flags[at] & UNUSABLE or count < 0 or count >= limits.limit:
             verdict[at] |= 0 if readings.flags[at] & UNUSABLE else GARBAGE
@@ -255,6 +267,7 @@ def keep(readings: Readings, limits: Limits, kept: Int64, values: Int64, verdict
         verdict[at] |= found | pending
         pending = 0
         kept[m], values[m] = at, value
+        last_time, last_value = times[at], value
         m += 1
     return m
 
@@ -262,6 +275,8 @@ def keep(readings: Readings, limits: Limits, kept: Int64, values: Int64, verdict
 @compiled
 def scaled(count: int, numerator: int, denominator: int) -> int:
     """Joules or millilitres of a cumulative count, floored: exact for every whole-joule unit."""
+    if denominator == 1:
+        return count * numerator
     whole = count // denominator
     return whole * numerator + (count - whole * denominator) * numerator // denominator
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from compute.kernels.compiled import Bool, Float32, Float64, Int32, Int64, compiled
 from compute.kernels.resampling import means
-from compute.kernels.thermal import heat_kwh
+from compute.kernels.thermal import looked_up
 from compute.quality import Quality
 
 UNMEASURED = int(Quality.MISSING | Quality.PARTIAL | Quality.INTERPOLATED | Quality.FAILED)
@@ -103,8 +103,10 @@ def heat_day(
         reversed_h += back[k] > supply[k] + REVERSED_K
         if not measured.energy_bits[point, k] & UNMEASURED:
             energy += (measured.energy[point, k + 1] - measured.energy[point, k]) / 3.6e6
-            balance += heat_kwh(table, volume, supply[k], back[k], supply_mounted)
-            other += heat_kwh(table, volume, supply[k], back[k], not supply_mounted)
+            drop = volume * (looked_up(table[1], supply[k]) - looked_up(table[1], back[k])) / 3600.0
+            dense_supply, dense_return = looked_up(table[0], supply[k]), looked_up(table[0], back[k])
+            balance += drop * (dense_supply if supply_mounted else dense_return)
+            other += drop * (dense_return if supply_mounted else dense_supply)
     if plain:
         row[0] = weighted_supply / weight if weight > 0.0 else plain_supply / plain
         row[1] = weighted_return / weight if weight > 0.0 else plain_return / plain

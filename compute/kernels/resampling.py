@@ -68,11 +68,17 @@ def interval_bits(anchors: Anchors, bounds: Int64, cadence_us: int, bits: Int32,
 
     `cadence_us`: usual distance of readings; a span of more than one and a half of it had slots missing (V4).
     """
-    times, n, j = anchors.times, len(anchors.times), 0
+    times, flags, n, j = anchors.times, anchors.flags, len(anchors.times), 0
     for k in range(len(bounds) - 1):
         left, right = bounds[k], bounds[k + 1]
         while j + 1 < n and times[j + 1] <= left:
             j += 1
+        # Nearly every interval lies within one plain span of usual length.
+        if j + 1 < n and times[j] <= left and times[j + 1] >= right and flags[j + 1] == 0:
+            span = times[j + 1] - times[j]
+            if span <= WIDE * (right - left) and not (left == times[0] and flags[0] & ~(FIRST | HOLE)):
+                bits[k], method[k] = 0, 0
+                continue
         found, covered, longest, i = 0, 0, 0, j
         if n > 0 and left <= times[0] < right:
             found |= anchors.flags[0] & ~HOLE & (-1 if times[0] > left else ~FIRST)

@@ -1,0 +1,54 @@
+"""Medians over groups and over the weeks before, on daily figures.
+
+NaN is "unknown" and never counts; a median of too few known values is unknown, too.
+"""
+
+import numpy as np
+
+from compute.kernels.compiled import Float64, Int64, compiled
+
+
+@compiled
+def group_medians(values: Float64, order: Int64, bounds: Int64, least: int, out: Float64) -> None:
+    """Median of each group on each day, written to the rows of its members.
+
+    `values`, `out`: (p, d); `order`: (n,) rows sorted by group; `bounds`: (g+1,) where each group begins in `order`. Rows
+    that are in no group keep what `out` holds.
+    """
+    most = 0
+    for g in range(len(bounds) - 1):
+        most = max(most, bounds[g + 1] - bounds[g])
+    # Days are taken eight at a time, so that each row is read along its line.
+    scratch, counts = np.empty((8, most)), np.empty(8, np.int64)
+    for g in range(len(bounds) - 1):
+        for start in range(0, values.shape[1], 8):
+            stop = min(start + 8, values.shape[1])
+            counts[:] = 0
+            for i in range(bounds[g], bounds[g + 1]):
+                for d in range(start, stop):
+                    value = values[order[i], d]
+                    if value == value:
+                        scratch[d - start, counts[d - start]] = value
+                        counts[d - start] += 1
+            for d in range(start, stop):
+                n = counts[d - start]
+                middle = np.median(scratch[d - start, :n]) if n >= least and n > 0 else np.nan
+                for i in range(bounds[g], bounds[g + 1]):
+                    out[order[i], d] = middle
+
+
+@compiled
+def medians_before(values: Float64, window: int, gap: int, least: int, out: Float64) -> None:
+    """Median of the days from `window` to `gap` days before, renewed every seven days. `values`, `out`: (p, d)."""
+    scratch = np.empty(window)
+    p, d = values.shape
+    for row in range(p):
+        for at in range(0, d, 7):
+            n = 0
+            for day in range(max(0, at - window), max(0, at - gap)):
+                value = values[row, day]
+                if value == value:
+                    scratch[n] = value
+                    n += 1
+            middle = np.median(scratch[:n]) if n >= least and n > 0 else np.nan
+            out[row, at : min(at + 7, d)] = middle
