@@ -253,6 +253,6 @@ def _read_by_eye(meter: VirtualMeter) -> Iterator[Column]:
         if fault.name == "hand_estimates":
             step = 7 * DAY_US
             at = np.arange(micros(fault.start) + step // 2, micros(fault.end), step, dtype=np.int64)
-            shown = _shown(meter.counts_at(at)[meter.index.name], meter.index)
-            rounding = fault.magnitude / float(meter.index.count_size("kWh") / meter.index.count_size(meter.index.unit))
-            yield str(meter.index.quantity), meter.index.unit, at, np.floor(shown / rounding) * rounding
+            counts = meter.counts_at(at)[meter.index.name]
+            rounding = max(round(fault.magnitude / float(meter.index.count_size("kWh"))), 1)
+            yield str(meter.index.quantity), meter.index.unit, at, _shown(counts // rounding * rounding, meter.index)

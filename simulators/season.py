@@ -20,6 +20,7 @@ from simulators.weather import CLIMATES
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SEASON_START = datetime(2024, 9, 1, tzinfo=UTC)
 SEASON_DAYS = 365
+SMALLEST, SHORTEST_DAYS = 120, 30
 FAULTS_PER_KIND = 20  # in 10,000 meters
 RICH_FAULTS_PER_KIND = 200
 METERS_PER_AREA = 1250
@@ -84,14 +85,14 @@ def season(
     meters : int
         How many, masters included; at least 120.
     days : int
-        Length from `start`.
+        Length from `start`, at least 30. Faults of the heating season need one inside it to show.
     start : datetime
         Aware; the first reading.
     rich : bool
         Ten times the faults, for statistics of recall.
     """
-    if meters < 120:
-        raise ValueError("a season needs at least 120 meters")
+    if meters < SMALLEST or days < SHORTEST_DAYS:
+        raise ValueError(f"a season needs at least {SMALLEST} meters and {SHORTEST_DAYS} days")
     start = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     end = start + days * DAY
     builder = FleetBuilder("season-rich" if rich else "season", seed, end, start, end, blocks_kept=2)
@@ -216,7 +217,7 @@ def _begin(cast: _Cast, name: str, meter: VirtualMeter) -> datetime:
     else:
         first, last = _heating_window(cast, climate, 28, 24)
     hours = max(int((last - first) / HOUR), 1)
-    return first + int(cast.rng.integers(hours)) * HOUR
+    return min(first + int(cast.rng.integers(hours)) * HOUR, builder.end - 2 * DAY)
 
 
 def _suits(cast: _Cast, name: str, meter: VirtualMeter) -> bool:
@@ -302,7 +303,8 @@ def _gateway_outages(cast: _Cast, wanted: int) -> None:
     builder = cast.builder
     gateways = [g for g in builder.gateways() if 4 <= sum(m.link.gateway == g.code for m in cast.free) <= 14]
     for gateway in gateways[:wanted]:
-        begin = builder.start + int(cast.rng.integers(40 * 24, 200 * 24)) * HOUR
+        span = int((builder.end - builder.start) / HOUR)
+        begin = builder.start + int(cast.rng.integers(span // 8, span // 2)) * HOUR
         end = min(begin + int(cast.rng.integers(72, 200)) * HOUR, builder.end)
         for meter in [m for m in cast.free if m.link.gateway == gateway.code]:
             cast.free.remove(meter)

@@ -108,6 +108,15 @@ def test_the_same_seed_gives_the_same_labels_and_another_other_ones() -> None:
     assert first != other
 
 
+@pytest.mark.parametrize(
+    ("days", "start"), [(30, datetime(2024, 9, 1, tzinfo=UTC)), (75, datetime(2025, 1, 1, tzinfo=UTC))]
+)
+def test_a_short_season_keeps_its_faults_inside(days: int, start: datetime) -> None:
+    fleet = season(seed=8, meters=400, days=days, start=start)
+    assert set(ALERT_KINDS) <= {label.kind for label in fleet.labels}
+    assert all(fleet.start <= label.start < label.end <= fleet.end for label in fleet.labels)
+
+
 def test_training_has_one_case_of_every_kind() -> None:
     labels = fleet_of("training").labels
     kinds = Counter(label.kind for label in labels if label.kind != "none")
@@ -121,7 +130,8 @@ def test_chaos_is_trouble_on_the_wire_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "meters", "days"), [("season", 100, 365), ("training", 20, 60), ("training", 60, 20), ("chaos", 10, 30)]
+    ("name", "meters", "days"),
+    [("season", 100, 365), ("season", 200, 20), ("training", 20, 60), ("training", 60, 20), ("chaos", 10, 30)],
 )
 def test_a_scenario_refuses_to_be_too_small(name: str, meters: int, days: int) -> None:
     with pytest.raises(ValueError, match="at least"):
