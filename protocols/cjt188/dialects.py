@@ -108,7 +108,7 @@ def dialect_named(name: "str | Dialect | None") -> Dialect | None:
     if name is None or isinstance(name, Dialect):
         return name
     try:
-        return DIALECTS[name]
+        return DIALECTS[name.strip().lower().replace("_", "-")]
     except KeyError:
         known = ", ".join(sorted(DIALECTS))
         raise ProfileError("profile.dialect", f"unknown CJ/T 188 dialect {name!r}; known: {known}") from None

@@ -275,16 +275,17 @@ def _address(address: str) -> bytes:
     return bytes.fromhex(address)[::-1]
 
 
-def is_reply_to(request: SerialFrame, reply: SerialFrame) -> bool:
-    """Whether `reply` answers `request`: address (AA is a wildcard in either), function, and identifier.
+def is_reply_to(request: SerialFrame, reply: SerialFrame, *, wildcard_answers: bool = False) -> bool:
+    """Whether `reply` answers `request`: address, function, and identifier. A broadcast takes anybody's answer.
 
-    Some 1997 meters answer with the wildcard address: whoever asks one on a shared line must not accept that.
+    Some 1997 meters answer with the wildcard address AA; with `wildcard_answers` that counts, which is safe only where
+    one meter hangs on the line.
     """
     if not reply.is_reply or request.is_reply or reply.control & _FUNCTION != request.control & _FUNCTION:
         return False
-    for asked, answered in zip(request.address, reply.address, strict=True):
-        if asked not in (answered, 0xAA):
-            return False
+    wild = wildcard_answers and set(reply.address) == {0xAA}
+    if not wild and any(asked not in (own, 0xAA) for asked, own in zip(request.address, reply.address, strict=True)):
+        return False
     if reply.control & _REFUSED or request.control & _FUNCTION == ADDRESS_2007:
         return True
     size = 4 if _EDITIONS.get(request.control & _FUNCTION) == "2007" else 2

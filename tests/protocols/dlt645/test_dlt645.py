@@ -138,6 +138,7 @@ def test_an_answer_is_matched_by_address_function_and_identifier() -> None:
     assert not is_reply_to(request, other_item)
     assert not is_reply_to(request, other_meter)
     assert not is_reply_to(request, wildcard)
+    assert is_reply_to(request, wildcard, wildcard_answers=True)
     assert not is_reply_to(request, request)
     assert is_reply_to(frame_in(read_address_request(), "dlt645"), frame_in(answer("010000000000", 0x93), "dlt645"))
     assert is_reply_to(frame_in(read_request("aaaaaaaaaaaa"), "dlt645"), wildcard)
