@@ -103,14 +103,14 @@ async def batches(connection: AsyncConnection[Any], choice: Choice) -> AsyncIter
             "limit": CHUNK,
         }
         row = await (await connection.cursor(binary=True).execute(query, values)).fetchone()
-        if row is None or row[0] is None:
+        if row is None or row[-2] == 0:
             return
-        columns = _columns(row)
-        count = len(columns["quantity_id"])
-        yield _batch(columns, choice.period, count)
-        if count < CHUNK:
+        if row[0] is not None:
+            columns = _columns(row)
+            yield _batch(columns, choice.period, len(columns["quantity_id"]))
+        if row[-2] < CHUNK:
             return
-        after = (int(columns["point_id"][-1]), int(columns["service"][-1]))
+        after = (row[-1][0], row[-1][1])
 
 
 def _columns(row: Any) -> dict[str, Any]:
@@ -137,23 +137,31 @@ def _array(data: bytes, kind: str) -> NDArray[Any]:
 def _batch(columns: dict[str, Any], period: str, count: int) -> pa.RecordBatch:
     energy, volume = columns["energy_j"], columns["volume_ml"]
     arrays = {
-        **{name: _integers(columns[name]) for name in ("quantity_id", "energy_j", "volume_ml", "previous_id")},
-        **{name: pa.array(columns[name], mask=np.isnan(columns[name])) for name in FLOATS},
+        **{
+            name: _plain(columns[name], columns[name] != _NULL, pa.int64())
+            for name in ("quantity_id", "energy_j", "volume_ml", "previous_id")
+        },
+        **{name: _plain(columns[name], ~np.isnan(columns[name]), pa.float64()) for name in FLOATS},
         **{name: _strings(*columns[name]) for name in TEXTS},
-        "service": pa.array(columns["service"].astype(np.int8)),
-        "version": pa.array(columns["version"].astype(np.int32)),
+        "service": _plain(columns["service"].astype(np.int8), None, pa.int8()),
+        "version": _plain(columns["version"].astype(np.int32), None, pa.int32()),
         "energy_kwh": _decimals(energy, 3_600, 18, 3),
         "energy_gj": _decimals(energy, 1_000, 18, 6),
         "volume_m3": _decimals(volume, 1_000, 18, 3),
         "heated_area_m2": _decimals(columns["heated_area_cm"], 1, 14, 2),
-        "created_at": pa.array(columns["created_us"]).cast(pa.timestamp("us", tz="UTC")),
+        "created_at": _plain(columns["created_us"], None, pa.timestamp("us", tz="UTC")),
         "period": pa.repeat(period, count),
     }
     return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _integers(values: NDArray[np.int64]) -> pa.Array:
-    return pa.array(values, mask=values == _NULL)
+def _plain(values: NDArray[Any], known: NDArray[np.bool_] | None, kind: pa.DataType) -> pa.Array:
+    # From buffers: pa.array would look for pandas first, and copy.
+    return pa.Array.from_buffers(kind, len(values), [_validity(known), pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _validity(known: NDArray[np.bool_] | None) -> pa.Buffer | None:
+    return None if known is None or known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
 
 
 def _strings(lengths: NDArray[np.int64], data: bytes) -> pa.Array:
@@ -161,9 +169,8 @@ def _strings(lengths: NDArray[np.int64], data: bytes) -> pa.Array:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
     known = lengths >= 0
-    validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(
-        pa.string(), len(lengths), [validity, pa.py_buffer(offsets), pa.py_buffer(data)], null_count=int((~known).sum())
+        pa.string(), len(lengths), [_validity(known), pa.py_buffer(offsets), pa.py_buffer(data)], null_count=int((~known).sum())
     )
 
 
@@ -182,7 +189,6 @@ def _decimals(values: NDArray[np.int64], per: int, precision: int, scale: int) -
     words = np.empty((len(counts), 2), np.int64)
     words[:, 0] = counts
     words[:, 1] = counts >> 63
-    validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(
-        pa.decimal128(precision, scale), len(counts), [validity, pa.py_buffer(words)], null_count=int((~known).sum())
+        pa.decimal128(precision, scale), len(counts), [_validity(known), pa.py_buffer(words)], null_count=int((~known).sum())
     )

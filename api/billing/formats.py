@@ -31,8 +31,8 @@ MEDIA: Final[dict[str, str]] = {
 }
 CSV_COLUMNS: Final[LiteralString] = """
 q.quantity_id, b.code AS period, p.code AS point, p.account, a.code AS area, q.service, q.version, q.state, q.energy_j,
-round_half_even(q.energy_j, 3600000, 3) AS energy_kwh, round_half_even(q.energy_j, 1000000000, 6) AS energy_gj,
-q.volume_ml, round_half_even(q.volume_ml, 1000000, 3) AS volume_m3, q.share_measured, q.share_estimated, q.share_edited,
+half_even(q.energy_j, 3600) * 0.001 AS energy_kwh, half_even(q.energy_j, 1000) * 0.000001 AS energy_gj,
+q.volume_ml, half_even(q.volume_ml, 1000) * 0.001 AS volume_m3, q.share_measured, q.share_estimated, q.share_edited,
 q.quality, q.reason, q.days_in_service, q.days_suspended, q.heated_area_m2, q.degree_days, q.previous_id, q.cause,
 q.created_at
 """
@@ -50,7 +50,7 @@ async def csv_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncI
     query: LiteralString = (
         f"COPY (SELECT {CSV_COLUMNS} {BULK_FROM} ORDER BY q.point_id, q.service) TO STDOUT (FORMAT csv, HEADER)"
     )
-    values = {"period": choice.period_id, "areas": choice.areas, "states": choice.states}
+    values = {"period": choice.period_id, "areas": choice.areas, "states": choice.states, "point": 0, "service": -1}
     block: list[bytes] = []
     size = 0
     async with connection.cursor().copy(query, values) as copy:

@@ -47,10 +47,17 @@ SELECT {COLUMNS}, q.determinants, q.point_id, q.period_id, p.area_id, f.energy_j
        f.volume_ml AS previous_volume_ml
 {_FROM} LEFT JOIN billing_quantity f ON f.quantity_id = q.previous_id WHERE q.quantity_id = %s
 """
-BULK_FROM: Final[LiteralString] = f"""
-{_FROM} WHERE q.period_id = %(period)s AND {_CURRENT}
-  AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state = ANY(%(states)s))
+# The index of pages gives the newest version of each quantity first: no row is compared with another.
+_NEWEST: Final[LiteralString] = """
+SELECT DISTINCT ON (point_id, service) * FROM billing_quantity
+WHERE period_id = %(period)s AND (point_id, service) > (%(point)s, %(service)s)
+ORDER BY point_id, service, version DESC
 """
+_JOINED: Final[LiteralString] = """
+q JOIN billing_period b USING (period_id) JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
+WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state = ANY(%(states)s))
+"""
+BULK_FROM: Final[LiteralString] = f"FROM ({_NEWEST}) {_JOINED}"
 
 
 async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:
@@ -132,8 +139,9 @@ def chunk_query(
     """A query that gives a chunk of quantities as one row of column arrays.
 
     Numbers come as int8 arrays (NULL as the smallest), floats as float8 arrays (NULL as NaN), texts as two values: an int8
-    array of byte lengths (NULL as -1) and all bytes one after the other. Parameters as BULK_FROM, and `point`, `service` of
-    the last row before, `limit`.
+    array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities were
+    looked at, and (point, service) of the last. Parameters as BULK_FROM, with `point`, `service` of the last one before, and
+    `limit`.
     """
     inner: list[LiteralString] = []
     outer: list[LiteralString] = []
@@ -150,8 +158,10 @@ def chunk_query(
     columns: LiteralString = ", ".join(outer)
     chosen: LiteralString = ", ".join(inner)
     return (
-        f"SELECT {columns} FROM (SELECT {chosen} {BULK_FROM} AND (q.point_id, q.service) > (%(point)s, %(service)s)"
-        " ORDER BY q.point_id, q.service LIMIT %(limit)s) AS chunk"
+        f"WITH page AS MATERIALIZED ({_NEWEST} LIMIT %(limit)s),"  # noqa: S608
+        f" chunk AS (SELECT {chosen} FROM page {_JOINED} ORDER BY q.point_id, q.service)"
+        f" SELECT {columns}, (SELECT count(*) FROM page), (SELECT ARRAY[point_id::int, service::int] FROM page"
+        " ORDER BY point_id DESC, service DESC LIMIT 1) FROM chunk"
     )
 
 
