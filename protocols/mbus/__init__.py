@@ -1,5 +1,6 @@
 """M-Bus, wired and wireless (EN 13757): frames, records, security, both ways."""
 
+from protocols.mbus.addressing import Selection, selection_from_text
 from protocols.mbus.building import (
     alarm_frame,
     application_error_frame,
@@ -14,13 +15,22 @@ from protocols.mbus.building import (
 )
 from protocols.mbus.compact import LayoutStore
 from protocols.mbus.encoding import Coding, bytes_from_records, record_bytes
+from protocols.mbus.master import Readout
+from protocols.mbus.receiver import FrameReceiver
 from protocols.mbus.records import RecordError, records_from_bytes
+from protocols.mbus.search import SecondarySearch
+from protocols.mbus.slave import Slave
 from protocols.mbus.telegram import telegram_from_frame
 
 __all__ = [
     "Coding",
+    "FrameReceiver",
     "LayoutStore",
+    "Readout",
     "RecordError",
+    "SecondarySearch",
+    "Selection",
+    "Slave",
     "alarm_frame",
     "application_error_frame",
     "bytes_from_records",
@@ -28,6 +38,7 @@ __all__ = [
     "frame_from_telegram",
     "record_bytes",
     "records_from_bytes",
+    "selection_from_text",
     "telegram_from_frame",
     "wired_frame",
     "wireless_compact_telegram",

@@ -22,7 +22,7 @@ from protocols.mbus.records import (
     value_from_variable,
     variable_size,
 )
-from protocols.mbus.values import BCD_INVALID, EXACT, NUMBER_INVALID, POINT_READERS
+from protocols.mbus.values import BCD_INVALID, EXACT, NUMBER_INVALID, POINT_READERS, real_from_bytes
 from protocols.telegram import DataRecord, Function
 
 _TAILS: Final = {0x0F: "manufacturer_specific", 0x1F: "more_records_follow"}
@@ -101,11 +101,23 @@ def _getter(slices: list[slice]) -> Callable[[_Text], tuple[_Text, ...]]:
 
 def _odd_integer_reader(head: Head) -> _Reader:
     """Integers of three and six bytes, which struct has no code for."""
-    factor, invalid = head.factor, head.invalid
+    factor, invalid, signed = head.factor, head.invalid, head.reading is Reading.INTEGER
 
     def read(raw: bytes) -> tuple[_Value, str | None]:
-        number = int.from_bytes(raw, "little", signed=True)
+        number = int.from_bytes(raw, "little", signed=signed)
         return (None, NUMBER_INVALID) if number == invalid else (EXACT.multiply(factor, number), None)
+
+    return read
+
+
+def _real_reader(head: Head) -> _Reader:
+    factor = head.factor
+    if factor == 1:
+        return real_from_bytes
+
+    def read(raw: bytes) -> tuple[_Value, str | None]:
+        value, error = real_from_bytes(raw)
+        return (None, error) if value is None else (EXACT.multiply(factor, value), None)
 
     return read
 
@@ -114,8 +126,11 @@ def _reader(head: Head) -> _Reader:
     """What reads the data of a record that is neither a plain integer nor BCD."""
     if head.reading is Reading.POINT and head.error is None:
         return POINT_READERS[head.size]
-    if head.reading is Reading.INTEGER and head.error is None and head.offset is None:
+    plain = head.error is None and head.offset is None
+    if plain and head.reading in (Reading.INTEGER, Reading.UNSIGNED):
         return _odd_integer_reader(head)
+    if plain and head.reading is Reading.REAL:
+        return _real_reader(head)
     if head.reading is Reading.VARIABLE:
         return lambda raw: value_from_variable(raw[0], raw[1:], head)
     return lambda raw: value_from_bytes(raw, head)
@@ -126,8 +141,8 @@ class Plan:
 
     # `mask` and `pattern`: the fixed bytes of the layout, as little-endian numbers.
     __slots__ = (
-        "_any", "_bcd_texts", "_columns", "_factors", "_integers", "_invalids", "_no_errors", "_order", "_others",
-        "_raw_texts", "_tailed", "layout", "mask", "more", "pattern",
+        "_any", "_bcd_texts", "_columns", "_decimal", "_factors", "_integers", "_invalids", "_no_errors", "_order",
+        "_others", "_raw_texts", "_tailed", "layout", "mask", "more", "pattern",
     )  # fmt: skip
 
     def __init__(self, data: bytes, fields: list[_Field]) -> None:
@@ -166,6 +181,7 @@ class Plan:
         self._factors = tuple(h.factor for p in (*integers, *bcds) if (h := heads[p]) is not None)
         self._bcd_texts = _getter([slice(2 * (size - fields[p].stop), 2 * (size - fields[p].start)) for p in bcds])
         readers = tuple((_reader(h), fields[p].start, fields[p].stop) for p in others if (h := heads[p]) is not None)
+        self._decimal = bool(bcds)
         self._others = readers
         self._tailed = len(readers) < len(others)
         order = [0] * len(fields)
@@ -184,11 +200,12 @@ class Plan:
         bad: list[tuple[int, str]] = []
         if True in map(eq, numbers, self._invalids):
             bad += [(n, NUMBER_INVALID) for n, one in enumerate(numbers) if one == self._invalids[n]]
-        texts = self._bcd_texts(data[::-1].hex())
-        try:
-            numbers += tuple(map(int, texts))
-        except ValueError:
-            numbers += _signed(texts, len(numbers), bad)
+        if self._decimal:
+            texts = self._bcd_texts(data[::-1].hex())
+            try:
+                numbers += tuple(map(int, texts))
+            except ValueError:
+                numbers += _signed(texts, len(numbers), bad)
         multiply = mul if getcontext().prec >= PLAIN_PRECISION else EXACT.multiply
         values: list[_Value] = [*map(multiply, self._factors, numbers)]
         for reader, start, stop in self._others:

@@ -31,7 +31,7 @@ _VARIABLE: Final = Reading.VARIABLE
 _scaled = EXACT.multiply
 # Bytes of a head -> (their number, what they say).
 _heads: dict[bytes, tuple[int, Head]] = {}
-_HEADS_SIZE: Final = 16384
+_HEADS_SIZE: Final = 4096
 # The longest integer (20 digits) times the longest factor (86,400): with less, the caller's context would round.
 PLAIN_PRECISION: Final = 28
 
