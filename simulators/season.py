@@ -211,9 +211,9 @@ def _begin(cast: _Cast, name: str, meter: VirtualMeter) -> datetime:
     if name in _ANY_TIME:
         first, last = builder.start + 20 * DAY, builder.end - 12 * DAY
     elif name == "leakage":
-        # Seen at night once the heating is off; the drip itself may begin in winter.
+        # Seen at night once the network rests.
         _, over = _heating_window(cast, climate, 20, 0)
-        first, last = over - 20 * DAY, min(over + 60 * DAY, builder.end - 14 * DAY)
+        first, last = over + 5 * DAY, min(over + 80 * DAY, builder.end - 14 * DAY)
     else:
         first, last = _heating_window(cast, climate, 28, 24)
     hours = max(int((last - first) / HOUR), 1)
@@ -224,6 +224,8 @@ def _suits(cast: _Cast, name: str, meter: VirtualMeter) -> bool:
     climate = cast.climates[meter.area]
     if name == "wrong_mounting_side":
         return climate == "copenhagen"  # needs a temperature difference of 30 K
+    if name == "leakage":
+        return CLIMATES[climate].season is not None  # where water is drawn all summer a drip drowns in it
     if name == "thousandfold":
         return meter.index.scale >= 0 and meter.index.unit == "kWh" and meter.first_index_kwh < _THOUSANDFOLD_LIMIT_KWH
     if name in ("clock_drift", "clock_reset"):
