@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from protocols.profile_counts import Assignment, assignment_of, register_of
 from protocols.profile_history import HistoryRule, storage_times
-from protocols.profile_registers import Assignment, RegisterRule, assignment_of, register_of, standard_rule
+from protocols.profile_registers import Refinement, RegisterRule, standard_rule
 from protocols.registers import RegisterReading
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
 
@@ -109,6 +110,8 @@ class MeterProfile:
         Protocols its telegrams may come in; `protocol` is the first.
     registers : tuple of RegisterRule
         What is special about its registers; everything else follows the standard rules where `standard` is set.
+    refinements : dict of str to Refinement
+        Displays of registers that the standard rules find, by register name.
     history : tuple of HistoryRule
         How undated storages get their dates.
     info_source : str
@@ -128,6 +131,7 @@ class MeterProfile:
     protocols: tuple[str, ...]
     detection: Detection = Detection()
     registers: tuple[RegisterRule, ...] = ()
+    refinements: Mapping[str, Refinement] = field(default_factory=dict)
     standard: bool = True
     fallback: bool = False
     history: tuple[HistoryRule, ...] = ()
@@ -211,6 +215,8 @@ class MeterProfile:
             rule = standard_rule(record, storage, medium)
         if rule is None:
             return None
+        if rule.name in self.refinements:
+            rule = self.refinements[rule.name].refined(rule)
         exponent = self.modbus.exponent_of(record.code) if self.modbus is not None else None
         register = register_of(rule, record, protocol, exponent)
         return None if register is None else assignment_of(record, register, protocol)

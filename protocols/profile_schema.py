@@ -15,7 +15,7 @@ from protocols.errors import ProfileError
 from protocols.modbus.map import ModbusMap, map_from_tables
 from protocols.profile import SEVERITIES, Detection, MeterProfile, Sample, StatusBit
 from protocols.profile_history import HistoryRule
-from protocols.profile_registers import STANDARD, RegisterRule
+from protocols.profile_registers import STANDARD, Refinement, RegisterRule
 from protocols.telegram import Function
 from protocols.units import CANONICAL_UNIT, Quantity, dimension, is_unit
 
@@ -112,9 +112,8 @@ def _profile(file: str, table: dict[str, Any]) -> MeterProfile:
             raise ProfileError("profile.value", f"{file}: protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
     detect = table.get("detect", {})
     _keys(f"{file}: detect", detect, _DETECT)
-    registers = tuple(
-        _register(f"{file}: register[{index}]", item) for index, item in enumerate(table.get("register", []))
-    )
+    items = [(f"{file}: register[{index}]", item) for index, item in enumerate(table.get("register", []))]
+    registers = tuple(_register(where, item) for where, item in items if not _refines(item))
     info = table.get("info_code", {})
     _keys(f"{file}: info_code", info, {"source": str})
     map_ = _map(file, table)
@@ -130,6 +129,7 @@ def _profile(file: str, table: dict[str, Any]) -> MeterProfile:
             frozenset(detect.get("dialect", ())),
         ),
         registers=registers,
+        refinements={item["name"]: _refinement(where, item) for where, item in items if _refines(item)},
         standard=table.get("standard", True),
         fallback=table.get("fallback", False),
         history=tuple(_history(f"{file}: history[{i}]", item) for i, item in enumerate(table.get("history", []))),
@@ -172,6 +172,26 @@ def _dialect(file: str, table: Mapping[str, Any]) -> str | Dialect | None:
     return name
 
 
+def _refines(table: Mapping[str, Any]) -> bool:
+    """Without a quantity, ``[[register]]`` describes the display of a register that the standard rules find."""
+    return "quantity" not in table and set(table) <= {"name", "digits", "unit", "scale", "note"} and len(table) > 1
+
+
+def _refinement(where: str, table: Mapping[str, Any]) -> Refinement:
+    _keys(where, table, _REGISTER)
+    _need(where, table, "name")
+    if table.get("unit") and not is_unit(table["unit"]):
+        raise ProfileError("profile.value", f"{where}: unit {table['unit']!r} is unknown")
+    _check_digits(where, table)
+    return Refinement(table.get("digits"), table.get("unit", ""), table.get("scale"))
+
+
+def _check_digits(where: str, table: Mapping[str, Any]) -> None:
+    digits = table.get("digits")
+    if digits is not None and not 1 <= digits <= 18:
+        raise ProfileError("profile.value", f"{where}: digits {digits} outside 1-18")
+
+
 def _register(where: str, table: Mapping[str, Any]) -> RegisterRule:
     _keys(where, table, _REGISTER)
     _need(where, table, "name", "quantity")
@@ -182,9 +202,7 @@ def _register(where: str, table: Mapping[str, Any]) -> RegisterRule:
     unit = table.get("unit", "")
     if unit and (not is_unit(unit) or dimension(unit) != dimension(CANONICAL_UNIT[quantity])):
         raise ProfileError("profile.value", f"{where}: unit {unit!r} does not measure {quantity}")
-    digits = table.get("digits")
-    if digits is not None and not 1 <= digits <= 18:
-        raise ProfileError("profile.value", f"{where}: digits {digits} outside 1-18")
+    _check_digits(where, table)
     record = table.get("record") or ("energy" if quantity.value.endswith("_energy") else quantity.value)
     if not table.get("record") and quantity is Quantity.COOLING_ENERGY:
         record = "cooling_energy"
@@ -205,7 +223,7 @@ def _register(where: str, table: Mapping[str, Any]) -> RegisterRule:
         table.get("code", ""),
         unit,
         table.get("scale"),
-        digits,
+        table.get("digits"),
     )
 
 

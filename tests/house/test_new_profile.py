@@ -15,7 +15,7 @@ name = "acme-thermo"
 title = "Acme Thermo 9"
 protocol = ["mbus", "wmbus"]
 register = [
-  { name = "energy", quantity = "heat_energy", digits = 7 },
+  { name = "energy", digits = 7 },
   { name = "hot_water", quantity = "volume", subunit = 1, digits = 8 },
 ]
 status = [{ bit = 3, word = "pump_stuck", severity = "fault", title = "the pump does not turn" }]

@@ -57,6 +57,8 @@ def test_an_unknown_name_is_a_key_error() -> None:
         (HEAD + "standard = 3", "standard"),
         (HEAD + "[detect]\nmanufacturer = 'KAM'", "manufacturer"),
         (HEAD + "[[register]]\nname = 'e'", r"register\[0\]: quantity is missing"),
+        (HEAD + "[[register]]\nname = 'e'\nunit = 'cubit'", "'cubit' is unknown"),
+        (HEAD + "[[register]]\nname = 'e'\ndigits = 0", "digits 0"),
         (HEAD + "[[register]]\nname = 'e'\nquantity = 'warmth'", "warmth"),
         (HEAD + "[[register]]\nname = 'e'\nquantity = 'heat_energy'\nunit = 'm3'", "'m3' does not measure"),
         (HEAD + "[[register]]\nname = 'e'\nquantity = 'heat_energy'\ndigits = 99", "digits 99"),

@@ -244,6 +244,30 @@ def test_a_total_finer_than_its_register_is_an_error_and_a_momentary_value_is_ro
     assert flow.count == 13
 
 
+def test_a_profile_can_describe_the_display_of_a_standard_register() -> None:
+    said = telegram(DataRecord("energy", "kWh", Decimal("1.00")), protocol="cjt188")
+    assert readings(said)[0].register.digits == 8
+    cooling = telegram(DataRecord("energy", "Wh", Decimal("1E+3")), meter=MeterId("1", "KAM", 0x35, "cooling"))
+    (reading,) = readings(cooling)
+    assert (reading.register.name, reading.register.quantity) == ("cooling_energy", "cooling_energy")
+
+
+def test_a_fixed_unit_keeps_one_register_while_the_display_switches() -> None:
+    text = 'name = "u"\ntitle = "U"\nprotocol = "cjt188"\nregister = [{ name = "energy", unit = "kWh" }]'
+    profile = profiles_from_text(text, "u.toml")[0]
+    said = telegram(DataRecord("energy", "MWh", Decimal("1.23")), protocol="cjt188")
+    (reading,) = profile.interpret(said).readings
+    assert (reading.register.unit, reading.register.scale, reading.count) == ("kWh", 1, 123)
+    haiweici = catalogue().get("cjt188-haiweici")
+    (grown,) = haiweici.interpret(said).readings
+    assert (grown.register.scale, grown.count) == (-2, 123000)
+
+
+def test_an_all_nines_placeholder_is_no_count() -> None:
+    said = telegram(DataRecord("energy", "kWh", Decimal("999999.99"), error="value.placeholder"), protocol="cjt188")
+    assert [(reading.count, reading.error) for reading in readings(said)] == [(None, "value.placeholder")]
+
+
 def test_the_status_byte_and_the_info_code_become_flags_by_severity() -> None:
     said = telegram(
         DataRecord("manufacturer_specific", "", Decimal(0x102), code="ff22"),
