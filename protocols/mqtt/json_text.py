@@ -22,11 +22,14 @@ MAX_DEPTH = 64
 # A display has at most 18 digits; 40 leaves room for noise of careless senders without letting 10**999999 in.
 MAX_DIGITS = 40
 _MAX_EXPONENT = 40
+_PLAIN_DIGITS = 24
 _BYTE_IN_MESSAGE = re.compile(r"\(byte (\d+)\)")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def _decimal(text: str) -> Decimal:
+    if len(text) <= _PLAIN_DIGITS and "e" not in text and "E" not in text:
+        return Decimal(text)
     if len(text) > MAX_DIGITS + 8:
         raise ContentError("json.number", f"a number of {len(text)} characters")
     try:

@@ -120,7 +120,9 @@ async def through_source(port: int, payloads: list[bytes], pipeline: object, nam
     gate.wait()
     started = time.perf_counter()
     while source.counters.acknowledged < len(payloads):
-        await asyncio.sleep(0.005)
+        source.changed.clear()
+        await source.changed.wait()
+        await asyncio.sleep(0.002)
     rate = len(payloads) / (time.perf_counter() - started)
     publisher.join()
     task.cancel()
@@ -162,22 +164,23 @@ def main() -> None:
         name: [] for name in ("paho, discards", "source, pipeline discards", "source, committed")
     }
     broker_port = free_port()
-    with tempfile.TemporaryDirectory() as folder, Broker(port=broker_port, listen="127.0.0.1", max_inflight_count=WINDOW):
-        with EmbeddedPostgres(Path(folder) / "postgres", settings=THROW_AWAY) as server:
-            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-                connection.execute("CREATE DATABASE speed")
-            url = server.url("speed")
-            migrate(url)
-            register_meters(url, 1000)
-            for number in range(rounds):
-                payloads = telegrams(count, number)
-                rates["paho, discards"].append(discarding(broker_port, payloads))
-                rates["source, pipeline discards"].append(
-                    asyncio.run(through_source(broker_port, payloads, Discarding(), f"source-{number}"))
-                )
-                rates["source, committed"].append(
-                    asyncio.run(committed(broker_port, payloads, url, f"committed-{number}"))
-                )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Broker(port=broker_port, listen="127.0.0.1", max_inflight_count=WINDOW),
+        EmbeddedPostgres(Path(folder) / "postgres", settings=THROW_AWAY) as server,
+    ):
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE speed")
+        url = server.url("speed")
+        migrate(url)
+        register_meters(url, 1000)
+        for number in range(rounds):
+            payloads = telegrams(count, number)
+            rates["paho, discards"].append(discarding(broker_port, payloads))
+            source = through_source(broker_port, payloads, Discarding(), f"source-{number}")
+            rates["source, pipeline discards"].append(asyncio.run(source))
+            stored = committed(broker_port, payloads, url, f"committed-{number}")
+            rates["source, committed"].append(asyncio.run(stored))
     base = statistics.median(rates["paho, discards"])
     print(f"{count} messages of {len(payloads[0])} bytes, {rounds} rounds")
     for name, found in rates.items():
