@@ -202,7 +202,7 @@ def found_serials(bus):
     return search, sorted(found.address.identification for found in search.found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sets(st.text("0123456789ABCDE", min_size=8, max_size=8), max_size=25), st.booleans())
 def test_the_search_finds_every_meter_also_hexadecimal_ones(serials, echo):
     bus = Bus(echo)
