@@ -2,8 +2,8 @@
 
 Rules: the exponent of a record's Decimal is the resolution of the display (an M-Bus record of 12 times 10^3 Wh is
 ``Decimal("12E+3")``), so that the same meter always yields the same register. Where a source has no resolution of its
-own (JSON, floating point), a fixed scale per unit stands in and the value is rounded to it once. A total is never rounded
-otherwise: one that is finer than its register is an error, not a guess.
+own (JSON, floating point), a fixed scale per unit stands in and the value is rounded to it once. A total is never
+rounded otherwise: one that is finer than its register is an error, not a guess.
 """
 
 from dataclasses import dataclass
