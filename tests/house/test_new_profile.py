@@ -1,7 +1,9 @@
 """A new meter profile is one TOML file and no Python: detection, registers, status bits, history, map or dialect."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +121,15 @@ def test_a_dialect_of_cjt188(extended: Catalogue) -> None:
     assert extended.find(read) is profile
     energy = next(r for r in profile.interpret(read).readings if r.register.name == "energy")
     assert energy.register.value_of(energy.count or 0) == Decimal("1234.5")
+
+
+def test_the_examples_of_the_documentation_are_profiles() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "meter-profiles.md").read_text("utf-8")
+    whole, map_, dialect = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    head = 'name = "{}"\ntitle = "Example"\nprotocol = "{}"\n'
+    texts = {
+        "whole.toml": whole.replace("68...16", "6816"),
+        "map.toml": head.format("map", "modbus") + map_.replace('serial_point = "serial"', 'serial_point = "heat"'),
+        "dialect.toml": head.format("dialect", "cjt188") + dialect,
+    }
+    assert {"acme-thermo", "map", "dialect"} <= set(catalogue().extended(texts).names())
