@@ -14,7 +14,7 @@ from ingest.store import gateways, meters
 from ingest.store.database import Pool, open_pool
 from protocols.telegram import MeterId
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 @dataclass
@@ -108,7 +108,7 @@ async def directory(store_pool: Pool) -> Directory:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]:
-    """Wait until a condition holds, asking it again after every turn of a short timer; fails after 20 s."""
+    """Wait until a condition holds, asking it again after every turn of a short timer; fails after a minute."""
 
     async def wait(condition: Callable[[], Awaitable[bool] | bool]) -> None:
         async with asyncio.timeout(SOON_S):

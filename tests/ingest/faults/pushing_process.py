@@ -43,7 +43,7 @@ async def main(url: str, data: str, count: int) -> None:
 
         for start in range(0, count, 1_000):
             await asyncio.gather(*(one(number) for number in range(start, min(count, start + 1_000))))
-        while pipeline.spool is not None and not pipeline.spool.is_empty:
+        while pipeline.spool is not None and not pipeline.spool.is_empty:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await pool.close()
     print("done", flush=True)

@@ -1,6 +1,7 @@
 """kill -9 and power cuts: whatever was acknowledged is there, and nothing is there twice."""
 
 import asyncio
+import contextlib
 import subprocess
 
 import psycopg
@@ -95,12 +96,11 @@ async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
     from simulators.mbus_server import MbusServer, MbusSlave
 
     baud = 2_400_000
-    async with asyncio.TaskGroup() as _:
-        servers = []
+    async with contextlib.AsyncExitStack() as field:
         for number in range(1, 5):
             meter = CountingMbus(MeterId(f"1000000{number}", "KAM", 0x34, "heat"))
-            server = await MbusServer([MbusSlave(meter, 1)], baud_rate=baud, connections=2).__aenter__()
-            servers.append(server)
+            server = MbusServer([MbusSlave(meter, 1)], baud_rate=baud, connections=2)
+            await field.enter_async_context(server)
             bus = await book.gateway(f"G{number}", "mbus_tcp", server.address, baud_rate=baud, schedule_s=1)
             await book.meter(meter.identity, bus, "1")
         environment = {"HEATBOOK_DATABASE_URL": database_url, "HEATBOOK_LOG_LEVEL": "WARNING"}
@@ -115,19 +115,21 @@ async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
             return {row[0] for row in await book.rows(query)}
 
         async with asyncio.timeout(60):
-            while not await shared_evenly():
+            while not await shared_evenly():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
+
+        async def still_dead() -> bool:
+            return await book.value("SELECT count(*) FROM gateway_health WHERE worker LIKE %s", f"%{dead}") > 0
+
         workers[0].kill()
         loop = asyncio.get_running_loop()
         began = loop.time()
         dead = f"/{workers[0].pid}"
         async with asyncio.timeout(30):
-            while await book.value("SELECT count(*) FROM gateway_health WHERE worker LIKE %s", f"%{dead}") > 0:
+            while await still_dead():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         print(f"taken over after {loop.time() - began:.1f} s")
         assert all(not worker.endswith(dead) for worker in await readers())
         workers[1].terminate()
         assert await asyncio.to_thread(workers[1].wait, 10) == 0
-        for server in servers:
-            await server.__aexit__(None, None, None)
     assert (await book.balance())["twice"] == 0
