@@ -38,7 +38,8 @@ class Metrics:
         if pool is not None:
             for figure, value in pool.get_stats().items():
                 self.pool.labels(figure).set(value)
-        return generate_latest(self.registry)
+        made: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return made
 
 
 class CountRequests:

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from api.access import Figures, Settler
-from api.billing import explanation, formats, service
+from api.billing import explanation, formats, service, webhooks
 from api.billing.columns import Choice
 from api.billing.schemas import (
     Acknowledgement,
@@ -20,11 +20,12 @@ from api.billing.schemas import (
     QuantityItem,
     QuantityPage,
     Release,
+    WebhookBody,
 )
 from api.context import Connection, Context, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import CursorText, Word, page
-from ingest.store import feed
+from ingest.store import feed, outbox
 
 router = APIRouter(tags=["billing"], route_class=IdempotentRoute, prefix="/billing")
 PeriodCode = Annotated[str, Query(min_length=1, max_length=40, pattern=r"^[^\x00]+$", description="code of the period")]
@@ -221,3 +222,22 @@ async def as_known(
     """From the intervals that were current at that instant."""
     rows = await explanation.as_known_on(connection, actor, period, point, on, now=_now())
     return formats.json_response({"items": rows})
+
+
+@router.get("/webhooks", summary="Webhooks")
+async def list_webhooks(actor: Settler, connection: Connection) -> list[dict[str, Any]]:
+    """With what waits and what failed."""
+    return await outbox.webhooks(connection)
+
+
+@router.post("/webhooks", status_code=201, summary="A new webhook")
+async def add_webhook(body: WebhookBody, actor: Settler, connection: Connection) -> dict[str, Any]:
+    """The secret is shown in this answer and never again."""
+    number, secret = await webhooks.add(connection, actor, body.url, list(body.events))
+    return {"webhook_id": number, "secret": secret}
+
+
+@router.delete("/webhooks/{webhook_id}", status_code=204, summary="End a webhook")
+async def end_webhook(webhook_id: Annotated[int, Path(ge=1, lt=2**31)], actor: Settler, connection: Connection) -> None:
+    """It is called no more."""
+    await webhooks.end(connection, actor, webhook_id)

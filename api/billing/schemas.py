@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -110,3 +110,11 @@ class QuantityPage(BaseModel):
 
     items: list[QuantityItem]
     next: str | None
+
+
+class WebhookBody(BaseModel):
+    """Who is called when."""
+
+    model_config = ConfigDict(extra="forbid")
+    url: str = Field(min_length=8, max_length=1_000, pattern=r"^https?://[^\x00-\x20]+$")
+    events: list[Literal["billing.frozen", "billing.adjusted"]] = Field(min_length=1, max_length=2)

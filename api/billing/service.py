@@ -16,7 +16,7 @@ from api.access import Actor
 from api.billing import calculation
 from ingest.billing import Gate, energy_units, rounded
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
-from ingest.store import audit, billing, feed
+from ingest.store import audit, billing, feed, outbox
 
 Row = dict[str, Any]
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -97,7 +97,9 @@ async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime,
     if not force and row["calculated_run"] is not None and row["calculated_run"] == run:
         return row  # another caller was faster
     points = await calculation.all_points(connection)
-    await _store(connection, row, points, now, "new readings")
+    adjusted = await _store(connection, row, points, now, "new readings")
+    if adjusted:
+        await outbox.announce(connection, "billing.adjusted", {"period": code, "quantities": len(adjusted)})
     await billing.set_calculated(connection, row["period_id"], run, now)
     return await period(connection, code)
 
@@ -157,6 +159,7 @@ async def freeze(
         await billing.set_frozen(connection, row["period_id"], actor.name, now)
     await billing.set_calculated(connection, row["period_id"], await billing.last_run(connection), now)
     blocked = await billing.blocked(connection, row["period_id"])
+    await outbox.announce(connection, "billing.frozen", {"period": code, "frozen": frozen, "blocked": blocked})
     await audit.record(
         connection, actor.name, "billing.freeze", f"period/{code}", {"frozen": frozen, "blocked": blocked}
     )
@@ -250,6 +253,11 @@ def shown(row: Row) -> Row:
             "cause": row["cause"],
         }
     return result
+
+
+async def all_periods(connection: AsyncConnection[Any]) -> list[Row]:
+    """Every billing period, for jobs."""
+    return await billing.periods(connection)
 
 
 async def newest(connection: AsyncConnection[Any], period_row: Row) -> int:

@@ -225,7 +225,8 @@ async def _moved_kwh(connection: AsyncConnection[Any], row: Row) -> Decimal:
     if register.quantity not in ("heat_energy", "cooling_energy", "electric_energy"):
         return Decimal(0)
     size = register.count_size("kWh")
-    return abs(row["value"] - known["value"]) * Decimal(size.numerator) / Decimal(size.denominator)
+    counts = Decimal(abs(row["value"] - known["value"]))
+    return counts * size.numerator / size.denominator
 
 
 async def operators(connection: AsyncConnection[Any], actor: Actor, start: datetime, end: datetime) -> list[Row]:

@@ -1,0 +1,74 @@
+"""What happens by itself: sleeping alerts wake, frozen periods are adjusted, webhooks and notifications go out.
+
+procrastinate runs each job once, whichever worker of the installation is free, and remembers what ran when.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+import structlog
+from procrastinate import App
+
+from api import notify
+from api.alerts import service as alerts
+from api.billing import service as billing
+from api.billing import webhooks
+from ingest.store.database import Pool
+from ingest.store.jobs import job_app
+
+_log = structlog.get_logger(__name__)
+
+QUEUE: Final = "service"
+
+
+def service_jobs(url: str, pool: Pool) -> App:
+    """The job application with the service's periodic jobs; `pool` is what they work on."""
+    app = job_app(url, connections=3)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="deliver webhooks", queue=QUEUE, queueing_lock="deliver webhooks", pass_context=False)
+    async def deliver_webhooks(timestamp: int) -> int:
+        async with httpx.AsyncClient() as client:
+            return await webhooks.deliver_due(pool, client, now=datetime.now(UTC))
+
+    @app.periodic(cron="*/5 * * * *")
+    @app.task(name="wake alerts", queue=QUEUE, queueing_lock="wake alerts")
+    async def wake_alerts(timestamp: int) -> int:
+        async with pool.connection() as connection, connection.transaction():
+            return await alerts.wake(connection, now=datetime.now(UTC))
+
+    @app.periodic(cron="*/5 * * * *")
+    @app.task(name="notify", queue=QUEUE, queueing_lock="notify")
+    async def tell(timestamp: int) -> int:
+        return await notify.tell(pool, now=datetime.now(UTC))
+
+    @app.periodic(cron="7 * * * *")
+    @app.task(name="adjust frozen periods", queue=QUEUE, queueing_lock="adjust frozen periods")
+    async def adjust(timestamp: int) -> int:
+        return await adjust_frozen(pool)
+
+    return app
+
+
+async def adjust_frozen(pool: Pool) -> int:
+    """Bring every frozen period up to the newest assessment; how many periods were looked at."""
+    async with pool.connection() as connection:
+        codes = [row["code"] for row in await billing.all_periods(connection) if row["state"] == "frozen"]
+    for code in codes:
+        async with pool.connection() as connection, connection.transaction():
+            await billing.refresh(connection, code, now=datetime.now(UTC))
+    return len(codes)
+
+
+async def run_jobs(url: str, pool: Pool) -> None:
+    """Run the service's jobs until cancelled."""
+    app = service_jobs(url, pool)
+    async with app.open_async():
+        options: dict[str, Any] = {"queues": [QUEUE], "install_signal_handlers": False, "delete_jobs": "successful"}
+        try:
+            await app.run_worker_async(**options)
+        except asyncio.CancelledError:
+            _log.info("jobs end")
+            raise
