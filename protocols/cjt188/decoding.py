@@ -156,7 +156,7 @@ def _refusal(frame: SerialFrame) -> DeviceError:
 
 
 def _raw_record(di: int, body: bytes) -> DataRecord:
-    return DataRecord("raw_data", "", None, raw=body.hex().upper(), error="di.unknown", code=f"{di:04X}")
+    return DataRecord("raw_data", "", None, raw=body.hex(), error="di.unknown", code=f"{di:04X}")
 
 
 def _records(

@@ -67,7 +67,7 @@ def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
     details = {"control": f"{frame.control:02X}", "edition": edition, "di": ""}
     if function == ADDRESS_2007 and frame.is_reply and len(data) == 6:
         serial = data[::-1].hex()
-        record = DataRecord("identification", "", serial, raw=data.hex().upper(), code="address")
+        record = DataRecord("identification", "", serial, raw=data.hex(), code="address")
         return Telegram("dlt645", MeterId(serial, "", None, "electricity"), (record,), details=details)
     meter = MeterId(serial, "", None, "electricity")
     size = 4 if edition == "2007" else 2
@@ -115,7 +115,7 @@ def _items(di: int, edition: str, length: int) -> tuple[Item, ...] | None:
 def _records(di: int, edition: str, body: bytes, code: str, at: int) -> tuple[tuple[DataRecord, ...], tuple[str, ...]]:
     items = _items(di, edition, len(body))
     if items is None:
-        raw = (DataRecord("raw_data", "", None, raw=body.hex().upper(), error="di.unknown", code=code),) if body else ()
+        raw = (DataRecord("raw_data", "", None, raw=body.hex(), error="di.unknown", code=code),) if body else ()
         return raw, (f"di.unknown: no table for {code}",)
     records: list[DataRecord] = []
     start = 0
@@ -141,7 +141,7 @@ def _record(item: Item, part: bytes, code: str) -> DataRecord:
         item.storage,
         item.tariff,
         0,
-        part.hex().upper(),
+        part.hex(),
         error,
         item.modifiers,
         code,

@@ -191,7 +191,7 @@ def test_the_2018_edition_has_cooling_and_pressures() -> None:
 def test_an_unknown_identifier_keeps_its_bytes() -> None:
     frame = encoded(SerialFrame("cjt188", bytes(7), 0x81, bytes.fromhex("3F9001AABB"), 0x20))
     decoded = telegram_from_frame(frame)
-    assert [(record.raw, record.error) for record in decoded.records] == [("AABB", "di.unknown")]
+    assert [(record.raw, record.error) for record in decoded.records] == [("aabb", "di.unknown")]
     assert decoded.diagnostics
 
 
