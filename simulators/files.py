@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from protocols.registers import Register
 from protocols.units import Quantity
+from simulators.display import HOUR_US, micros
 from simulators.fleet import Fleet
-from simulators.meter import HOUR_US, VirtualMeter, micros
+from simulators.meter import VirtualMeter
 from simulators.series import MeterSeries, fleet_series
 
 DAY_US = 24 * HOUR_US

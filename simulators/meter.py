@@ -6,14 +6,14 @@ The meter knows its own row of a block's trace, its display and its faults; it d
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocols.registers import Register
 from protocols.telegram import MeterId
-from protocols.units import Quantity, dimension, factor
+from simulators.display import HOUR_US, Source, counts_of, micros
 from simulators.faults import Fault
 from simulators.faults_display import DISPLAY_FAULTS, Shown
 from simulators.faults_sensor import INFO_BATTERY
@@ -28,11 +28,6 @@ from simulators.trace import Trace
 from simulators.weather import Weather
 
 Ints = NDArray[np.int64]
-HOUR_US = 3_600_000_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-PUMP_KWH_M3 = 0.32
-PUMP_BASE_KW = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,49 +180,11 @@ class VirtualMeter:
         return known
 
     def _undisturbed(self, times_us: Ints, shown_us: Ints) -> dict[str, Ints]:
-        fleet, trace = self.fleet, self.fleet.trace(self.block)
-        start_us = micros(fleet.start)
-        row, last = self.row, trace.hours - 1
-        position = np.clip((times_us - start_us) / HOUR_US, 0.0, trace.hours - 1e-9)
-        hour = position.astype(np.int64)
-        part = position - hour
-        moment = np.clip((shown_us - start_us) // HOUR_US, 0, last)
-        base = min(max((micros(self.installed_at) - start_us) / HOUR_US, 0.0), float(trace.hours))
-
-        def since_installed(total: NDArray[np.float64]) -> NDArray[np.float64]:
-            before = total[int(base)] + (total[min(int(base) + 1, trace.hours)] - total[int(base)]) * (base % 1.0)
-            return np.asarray(total[hour] + (total[hour + 1] - total[hour]) * part - before)
-
-        energy = since_installed(trace.energy_kwh[row])
-        volume = since_installed(trace.volume_m3[row])
-        elapsed = (times_us - micros(self.installed_at)) / HOUR_US
-        if row in trace.lost_h:
-            elapsed = elapsed - since_installed(trace.lost_h[row])
-        first = self.first_index_kwh
-        values: dict[Quantity, NDArray[np.float64]] = {
-            Quantity.HEAT_ENERGY: first + energy,
-            Quantity.VOLUME: first / 18.0 + volume,
-            Quantity.OPERATING_TIME: 24.0 + elapsed,
-            Quantity.ON_TIME: 24.0 + (times_us - micros(self.installed_at)) / HOUR_US,
-            Quantity.ELECTRIC_ENERGY: first + PUMP_KWH_M3 * volume + PUMP_BASE_KW * elapsed,
-            Quantity.POWER: trace.power_kw[row][moment],
-            Quantity.FLOW: trace.flow_m3h[row][moment],
-            Quantity.SUPPLY_TEMPERATURE: trace.supply_c[row][moment],
-            Quantity.RETURN_TEMPERATURE: trace.return_c[row][moment],
-        }
-        if any(register.unit == "m3·°C" for register in self.model.registers):
-            for quantity, degrees in (
-                (Quantity.SUPPLY_TEMPERATURE_VOLUME, trace.supply_c[row]),
-                (Quantity.RETURN_TEMPERATURE_VOLUME, trace.return_c[row]),
-            ):
-                total = np.concatenate(([0.0], np.cumsum(np.diff(trace.volume_m3[row]) * degrees)))
-                values[quantity] = first / 18.0 * 40.0 + since_installed(total)
-        counts = {}
-        for register in self.model.registers:
-            value = values[register.quantity] / COUNT_SIZES[(register.unit, register.scale)]
-            # A counter shows whole steps; a momentary value is rounded.
-            counts[register.name] = (np.floor(value + 1e-9) if register.cumulative else np.rint(value)).astype(np.int64)
-        return counts
+        fleet = self.fleet
+        source = Source(
+            fleet.trace(self.block), self.row, micros(fleet.start), micros(self.installed_at), self.first_index_kwh
+        )
+        return counts_of(self.model.registers, source, times_us, shown_us)
 
     def answers(self, at: datetime) -> bool:
         """Whether anything comes back when it is asked, or it sends, at that instant."""
@@ -349,31 +306,3 @@ class VirtualMeter:
             shares.append(max(int(count - yearly * missing_days / 365.0), 0))
         self._month_ends[(month, months)] = found = list(zip(ends, shares, strict=True))
         return found
-
-
-def micros(at: datetime) -> int:
-    """Epoch microseconds of an aware datetime."""
-    return (at - EPOCH) // MICROSECOND
-
-
-class _CountSizes(dict[tuple[str, int], float]):
-    """Size of one count in the trace's units (kWh, m3, kW, m3/h, °C, h)."""
-
-    _TRACE_UNITS: ClassVar[dict[str, str]] = {
-        "energy": "kWh",
-        "volume": "m3",
-        "power": "kW",
-        "flow": "m3/h",
-        "temperature": "°C",
-        "time": "h",
-        "volume_temperature": "m3·°C",
-    }
-
-    def __missing__(self, key: tuple[str, int]) -> float:
-        unit, scale = key
-        size = float(factor(unit, self._TRACE_UNITS[dimension(unit)])) * 10.0**scale
-        self[key] = size
-        return size
-
-
-COUNT_SIZES = _CountSizes()

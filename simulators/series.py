@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.display import HOUR_US, micros
 from simulators.faults_transport import heard
 from simulators.fleet import Fleet
-from simulators.meter import HOUR_US, VirtualMeter, micros
+from simulators.meter import VirtualMeter
 
 Ints = NDArray[np.int64]
 CENTURY_START = datetime(2000, 1, 1, tzinfo=UTC)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from protocols import cjt188
 from protocols.mbus.telegram import telegram_from_frame
 from simulators import water
+from simulators.display import HOUR_US, micros
 from simulators.faults import KINDS
 from simulators.fleet import Fleet
 from simulators.fleet_builder import FleetBuilder
-from simulators.meter import HOUR_US, VirtualMeter, micros
+from simulators.meter import VirtualMeter
 from simulators.series import MeterSeries, series_of
 
 BEGIN = datetime(2025, 1, 18, 8, tzinfo=UTC)

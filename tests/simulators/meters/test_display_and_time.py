@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from simulators.display import HOUR_US, micros
 from simulators.fleet import Fleet
-from simulators.meter import HOUR_US, micros
 from simulators.scenarios import DEMO_HISTORY, demo
 
 HOUR = timedelta(hours=1)

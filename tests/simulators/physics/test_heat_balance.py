@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from simulators import water
+from simulators.display import HOUR_US, micros
 from simulators.fleet import Fleet
-from simulators.meter import HOUR_US, micros
 from simulators.network import supply_of
 from simulators.town import House, dwellings_of
 from simulators.trace import BlockPlan, Trace, pipes_of_block, trace_of

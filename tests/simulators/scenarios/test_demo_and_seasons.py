@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from simulators.catalogue import SCENARIOS, fleet_of
+from simulators.display import HOUR_US, micros
 from simulators.faults import ALERT_KINDS, KINDS
 from simulators.fleet import Fleet
-from simulators.meter import HOUR_US, micros
 from simulators.season import season
 from simulators.series import fleet_series
 
