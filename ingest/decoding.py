@@ -251,7 +251,9 @@ def decode(
 def _decoded(part: Part, request: Request) -> Decoded:
     telegram = part.telegram
     if part.meter is not None and not telegram.meter.serial:
-        telegram = msgspec.structs.replace(telegram, meter=_merged(telegram.meter, part.meter))
+        # The meter did not name itself: who knows the radio module knows better.
+        details = telegram.details | {"identity": "envelope"}
+        telegram = msgspec.structs.replace(telegram, meter=_merged(telegram.meter, part.meter), details=details)
     profile = _profile_for(telegram, request.profile)
     interpretation = profile.interpret(telegram)
     readings = interpretation.readings

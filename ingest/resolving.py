@@ -181,7 +181,8 @@ class DeliveryResolver:
     def _entry_of(self, delivery: Delivery, telegram: Decoded) -> MeterEntry | Rejected:
         identity = telegram.telegram.meter
         asked = None if delivery.meter_id is None else self.directory.entry(delivery.meter_id)
-        if asked is not None and (not identity.serial or _is_same(asked.identity, identity)):
+        claimed = identity.serial and telegram.telegram.details.get("identity") != "envelope"
+        if asked is not None and (not claimed or _is_same(asked.identity, identity)):
             return asked
         found = self.directory.meter_for(identity) if identity.serial else None
         if asked is not None and found is not None and found.meter_id != asked.meter_id:
@@ -228,9 +229,9 @@ class DeliveryResolver:
             else:
                 fitting = _in_registered_places(entry, reading) if telegram.telegram.protocol in TEXTUAL else reading
                 self._place(columns, entry, fitting, ts_us, common)
-        if telegram.info_code is not None or meter_time is not None or telegram.flags or notes:
-            flags = (*telegram.flags, *dict.fromkeys(notes))
-            columns.statuses.append(MeterStatus(entry.meter_id, read_us, telegram.info_code, meter_time, flags))
+        # One row a telegram, whatever it says: when a meter was last heard is asked everywhere.
+        flags = (*telegram.flags, *dict.fromkeys(notes))
+        columns.statuses.append(MeterStatus(entry.meter_id, read_us, telegram.info_code, meter_time, flags))
 
     def _place(
         self, columns: _Columns, entry: MeterEntry, reading: RegisterReading, ts_us: int, flags: Quality

@@ -170,7 +170,14 @@ class Worker:
             change = health(gateway.gateway_id)
             change.connected, change.last_error = connected, reason
 
-        source = MqttSource(own, self.pipeline, clock=self.clock, gateway_id=gateway.gateway_id, on_health=changed)
+        source = MqttSource(
+            own,
+            self.pipeline,
+            clock=self.clock,
+            gateway_id=gateway.gateway_id,
+            addresses={meter.address: meter.meter_id for meter in gateway.meters if meter.address},
+            on_health=changed,
+        )
         await source.run()
 
     def client_id(self, gateway: FieldGateway) -> str:

@@ -7,7 +7,7 @@ the source reconnects with back-off until it is told to stop; then it waits a mo
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -71,6 +71,8 @@ class MqttSource:
         Stamps `read_at`; `arrived_at` is the wall.
     gateway_id : int, optional
         Of the registry, for deliveries and health.
+    addresses : mapping, optional
+        Topic, or a level of it such as a devEui -> meter_id, from the registry's links.
     on_health : callable, optional
         (connected, error text) at every change.
     drain_s : float
@@ -84,6 +86,7 @@ class MqttSource:
         *,
         clock: Clock | None = None,
         gateway_id: int | None = None,
+        addresses: Mapping[str, int] | None = None,
         on_health: Callable[[bool, str], None] | None = None,
         backoff: Backoff | None = None,
         drain_s: float = 2.0,
@@ -100,7 +103,7 @@ class MqttSource:
         self._backoff = backoff or Backoff(0.2, 30.0)
         self._inbox: deque[MQTTMessage] = deque()
         self._arrival = asyncio.Event()
-        self._intake = MqttIntake(settings, gateway_id)
+        self._intake = MqttIntake(settings, gateway_id, addresses)
         self._connection: MqttConnection | None = None
         self._line: AckLine | None = None
 

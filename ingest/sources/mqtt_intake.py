@@ -5,7 +5,7 @@ its own, which can be decoded again at any time without what came before it. Hea
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,9 @@ from protocols.mqtt.idempotency import idempotency_key, minute_key
 from protocols.mqtt.sparkplug import NAMESPACE
 from protocols.mqtt.sparkplug_watch import SparkplugWatch
 
+# Shorter link addresses are unit numbers and would be found in any topic.
+_SHORTEST_ADDRESS = 6
+_MAX_TOPICS = 50_000
 # Ports of the Lobaro bridge: tens are the part, units their number.
 _SPLIT_PORT = re.compile(rb'"(?:f_port|fPort|port)"\s*:\s*[1-9][1-9]\b')
 
@@ -35,8 +38,13 @@ class Taken:
 class MqttIntake:
     """Makes deliveries of messages; remembers what spans messages of one broker."""
 
-    def __init__(self, settings: MqttSettings, gateway_id: int | None) -> None:
+    def __init__(
+        self, settings: MqttSettings, gateway_id: int | None, addresses: Mapping[str, int] | None = None
+    ) -> None:
+        """`addresses`: topic, or a level of it such as a devEui -> meter_id."""
         self._settings, self._gateway_id = settings, gateway_id
+        self._addresses = dict(addresses or {})
+        self._asked: dict[str, int | None] = {}
         self._state = FamilyState()
         self._watch = SparkplugWatch()
         self._details = {} if settings.family is None else {"family": settings.family}
@@ -55,12 +63,14 @@ class MqttIntake:
                 read_at,
                 channel=topic,
                 gateway_id=self._gateway_id,
+                meter_id=meter_id,
                 profile=self._settings.profile,
                 topic=topic,
                 idempotency=key,
                 details=self._details,
             )
 
+        meter_id = self._meter_at(topic) if self._addresses else None
         family = self._settings.family or family_by_topic(topic)
         if family == DTU or (payload[:1] == b"{" and _SPLIT_PORT.search(payload)):
             parts = self._joined(Publish(topic, payload, arrived_at), family, delivery, minute_key(read_at))
@@ -69,6 +79,15 @@ class MqttIntake:
         command = self._watch.observe(topic, payload, arrived_at) if topic.startswith(NAMESPACE) else None
         key = idempotency_key(topic, payload, read_at)
         return Taken((delivery("mqtt", payload, key),), command)
+
+    def _meter_at(self, topic: str) -> int | None:
+        """The meter that the registry expects on a topic: by the whole of it, else by one of its levels."""
+        if topic not in self._asked:
+            if len(self._asked) >= _MAX_TOPICS:
+                self._asked.clear()
+            levels = [topic, *(level for level in topic.split("/") if len(level) >= _SHORTEST_ADDRESS)]
+            self._asked[topic] = next((self._addresses[level] for level in levels if level in self._addresses), None)
+        return self._asked[topic]
 
     def _joined(
         self, publish: Publish, family: str | None, delivery: Callable[[str, bytes, str], Delivery], key: str

@@ -89,6 +89,17 @@ def test_an_unborn_sparkplug_node_is_asked_for_its_birth_once(take):
     assert take(topic, bytes_from_payload(Payload((), None, 20)), AT + timedelta(minutes=2)).command is not None
 
 
+def test_the_registrys_links_name_the_meter_of_a_topic():
+    intake = MqttIntake(MqttSettings("broker"), 7, {"plant/boiler": 11, "94193a0103000001": 12, "5": 13})
+
+    def meter_at(topic):
+        return intake.deliveries(topic, b'{"energy": 1}', AT, READ_AT).deliveries[0].meter_id
+
+    assert meter_at("plant/boiler") == 11
+    assert meter_at("application/a/device/94193a0103000001/event/up") == 12
+    assert meter_at("plant/5") is None
+
+
 def test_a_url_and_a_gateways_settings_make_a_subscription():
     settings = settings_from_url(
         "mqtts://meter:p%40ss@broker.example:8884/?version=5",
