@@ -8,6 +8,7 @@ import binascii
 import re
 
 from protocols.errors import UnsupportedError
+from protocols.serial_frame import frames_in
 
 _HEX = re.compile(rb"(?:0[xX])?(?:[0-9A-Fa-f]{2}[\s:,-]*)+")
 _SEPARATORS = re.compile(rb"[\s:,-]+|0[xX]")
@@ -46,6 +47,9 @@ def protocol_of(payload: bytes, *, port: int | None = None, topic: str | None = 
             return name
     if _is_wireless(payload):
         return "wmbus"
+    # Noise or a stray start byte in front of a whole frame.
+    if found := frames_in(payload):
+        return found[-1].protocol
     # A damaged frame: the start bytes still tell which codec explains the damage best.
     if len(body) >= 4 and body[0] == 0x68 and body[3] == 0x68:
         return "mbus"
