@@ -6,7 +6,7 @@ from simulators.faults import ALERT_KINDS, KINDS
 from simulators.fleet import Fleet
 from simulators.fleet_builder import FleetBuilder
 from simulators.randomness import stream
-from simulators.season import TURNS
+from simulators.season_drama import TURNS
 from simulators.town import House
 
 TRAINING_DAYS = 56
