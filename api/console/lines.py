@@ -8,6 +8,7 @@ from nicegui import ui
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, pill
 from api.console.session import Visitor
 from api.deliveries import service as deliveries
+from api.field import service as field
 from ingest.errors import IngestError
 from ingest.on_demand import read_now
 from ingest.store import comms
@@ -17,7 +18,7 @@ async def lines_page(visitor: Visitor) -> None:
     """Every gateway, the silent ones first."""
     texts, now = visitor.texts, visitor.parts.clock.now()
     async with visitor.connection() as connection:
-        rows = await comms.gateways_with_health(connection, areas=visitor.actor.area_list)
+        rows = await field.comms_board(connection, visitor.actor, now=now)
         silent = await comms.silent_meters(connection, now=now, areas=visitor.actor.area_list, limit=50)
     with frame(visitor, texts("Lines"), current="/lines"):
         heading(texts("Lines to the meters"), texts("gateway → bus → meter"))
@@ -73,14 +74,13 @@ def _gateway_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
         state = pill(texts("not asked yet"), "info")
     else:
         state = pill(texts("silent"), "critical")
-    rate = row["successes"] / row["attempts"] if row["attempts"] else None
     return (
         Html(link(row["code"], f"/lines/{row['code']}")),
         row["kind"],
         Html(state),
         texts.number(row["meters"]),
         texts.age(row["last_success_at"], now),
-        texts.percent(rate),
+        texts.percent(row["success_rate"]),
         f"{texts.number(row['latency_ms'], 0)} ms" if row["latency_ms"] is not None else "–",
         f"{row['timeouts']} / {row['checksum_errors']} / {row['collisions']}",
         row["worker"] or "–",
@@ -91,30 +91,31 @@ async def line_page(visitor: Visitor, code: str) -> None:
     """One gateway with its meters; each can be read now."""
     texts, now = visitor.texts, visitor.parts.clock.now()
     async with visitor.connection() as connection:
-        gateway = await comms.gateway_with_meters(connection, code, areas=visitor.actor.area_list)
+        known = {row["code"]: row["gateway_id"] for row in await field.comms_board(connection, visitor.actor, now=now)}
+        gateway = await field.gateway_meters(connection, visitor.actor, known[code], now=now) if code in known else None
     with frame(visitor, code, current="/lines"):
         if gateway is None:
             empty(texts("There is no gateway {code}.", code=code))
             return
         heading(code, f"{gateway['kind']} · {gateway['address']}")
         with card(texts("Meters on this line")):
-            if not gateway["meters"]:
+            if not gateway["meters_behind"]:
                 empty(texts("No meter is linked to this gateway yet: adopt one under Intake."))
-            for row in gateway["meters"]:
+            for row in gateway["meters_behind"]:
                 with (
                     ui.row()
                     .classes("w-full items-center justify-between gap-2")
                     .style("border-bottom:1px solid #eaeff3;padding:.35rem 0")
                 ):
-                    rate = row["successes"] / row["attempts"] if row["attempts"] else None
                     with ui.element("div"):
                         title = f"{row['serial']} {row['manufacturer']} · {texts('address')} {row['address']}"
-                        where = f" · {link(row['point'], '/points/' + row['point'])}" if row["point"] else ""
+                        where = (
+                            f" · {link(row['point_code'], '/points/' + row['point_code'])}" if row["point_code"] else ""
+                        )
                         ui.html(f"<strong>{escape(title)}</strong>{where}", sanitize=False)
-                        ui.label(
-                            f"{texts('last success')}: {texts.age(row['last_success_at'], now)} · {texts.percent(rate)}"
-                            + (f" · {row['last_error']}" if row["last_error"] else "")
-                        ).classes("hb-muted text-sm")
+                        last = f"{texts('last success')}: {texts.age(row['last_success_at'], now)}"
+                        parts = (last, texts.percent(row["success_rate"]), row["last_error"])
+                        ui.label(" · ".join(filter(None, parts))).classes("hb-muted text-sm")
                     if gateway["kind"] != "mqtt":
                         ui.button(
                             texts("Read now"), on_click=lambda row=row: _read(visitor, row["meter_id"], row["serial"])

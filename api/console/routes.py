@@ -11,6 +11,14 @@ from nicegui import ui
 from api.access import COOKIE
 from api.console.alert import alert_page
 from api.console.billing import billing_page, period_page, quantity_page
+from api.console.field import (
+    campaign_page,
+    commission_page,
+    entry_page,
+    exchange_page,
+    field_page,
+    route_page,
+)
 from api.console.frame import empty, frame, heading
 from api.console.intake import intake_page
 from api.console.lines import line_page, lines_page
@@ -18,6 +26,7 @@ from api.console.login import login_page
 from api.console.overview import overview_page
 from api.console.points import point_page, points_page
 from api.console.queue import queue_page
+from api.console.reports import reports_page, sample_page
 from api.console.session import Visitor, texts_of, to_login, visitor_of
 from api.context import Context
 from ingest.errors import ForbiddenError, NotFoundError
@@ -106,8 +115,44 @@ def _pages(parts: Context) -> None:
     async def quantity(request: Request, quantity_id: int) -> Response | None:
         return await _shown(request, parts, "figures", lambda visitor: quantity_page(visitor, quantity_id))
 
+    @ui.page("/reports")
+    async def reports(request: Request) -> Response | None:
+        return await _shown(request, parts, "lead", reports_page)
+
+    @ui.page("/reports/samples/{sample_id}")
+    async def sample(request: Request, sample_id: int) -> Response | None:
+        return await _shown(request, parts, "lead", lambda visitor: sample_page(visitor, sample_id))
+
+    _field_pages(parts)
+
     @nicegui_app.get("/logout", include_in_schema=False)
     async def logout(request: Request) -> RedirectResponse:
         answer = RedirectResponse("/login", status_code=303)
         answer.delete_cookie(COOKIE)
         return answer
+
+
+def _field_pages(parts: Context) -> None:
+    @ui.page("/field")
+    async def field(request: Request) -> Response | None:
+        return await _shown(request, parts, "technician", field_page)
+
+    @ui.page("/field/entry")
+    async def entry(request: Request, serial: str = "") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: entry_page(visitor, serial[:64]))
+
+    @ui.page("/field/exchange")
+    async def exchange(request: Request, point: str = "") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: exchange_page(visitor, point[:200]))
+
+    @ui.page("/field/commission")
+    async def commission(request: Request, serial: str = "") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: commission_page(visitor, serial[:64]))
+
+    @ui.page("/field/routes/{area}")
+    async def route(request: Request, area: str) -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: route_page(visitor, area))
+
+    @ui.page("/field/campaigns/{code}")
+    async def campaign(request: Request, code: str) -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: campaign_page(visitor, code))

@@ -1,0 +1,148 @@
+"""What an area lead looks at: precision of the rules, the weekly audit sample, entry errors per operator."""
+
+from datetime import timedelta
+from typing import Any
+
+from nicegui import ui
+
+from api.alerts import samples, service
+from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
+from api.console.names import kind_text
+from api.console.session import Visitor
+from api.field import readings as hand_readings
+from ingest.errors import IngestError
+from ingest.store import areas as area_store
+
+SPAN = timedelta(days=90)
+
+
+async def reports_page(visitor: Visitor) -> None:
+    """The last three months."""
+    texts, now = visitor.texts, visitor.parts.clock.now()
+    async with visitor.connection() as connection:
+        rules = await service.precision(connection, visitor.actor, since=now - SPAN)
+        drawn = await samples.listed(connection, visitor.actor)
+        operators = await hand_readings.operators(connection, visitor.actor, now - SPAN, now + timedelta(days=1))
+        areas = await area_store.areas(connection)
+    visible = [area for area in areas if visitor.actor.areas is None or area.area_id in visitor.actor.areas]
+    with frame(visitor, texts("Reports"), current="/reports"):
+        heading(texts("Reports"), texts("the last 90 days"))
+        with card(texts("Weekly audit sample")):
+            with ui.row().classes("gap-2"):
+                for area in visible:
+                    ui.button(
+                        texts("Draw this week's sample of {area}", area=area.name),
+                        on_click=lambda area=area: _draw(visitor, area.code),
+                    ).props("no-caps outline dense")
+            if drawn:
+                grid(
+                    [
+                        (texts("Week"), "text"), (texts("Area"), "text"), (texts("Points"), "number"),
+                        (texts("Checked"), "number"), (texts("Wrong"), "number"),
+                    ],
+                    [
+                        (
+                            Html(link(str(row["week"]), f"/reports/samples/{row['sample_id']}")), row["area_name"],
+                            texts.number(row["points"]), texts.number(row["checked"]), texts.number(row["wrong"]),
+                        )
+                        for row in drawn
+                    ],
+                    caption=texts("Weekly audit sample"),
+                )  # fmt: skip
+            else:
+                empty(texts("No sample has been drawn yet: draw one above; it holds 10 % of the area's points."))
+        with card(texts("Precision of the rules, from verdicts")):
+            _precision(visitor, rules)
+        with card(texts("Hand entries per operator")):
+            _operators(visitor, operators)
+
+
+def _precision(visitor: Visitor, rules: list[dict[str, Any]]) -> None:
+    texts = visitor.texts
+    if not rules:
+        empty(texts("No alert has been resolved with a cause yet: verdicts are counted from there."))
+        return
+    grid(
+        [
+            (texts("Rule"), "text"), (texts("Kind"), "text"), (texts("Right"), "number"), (texts("Wrong"), "number"),
+            (texts("Undecided"), "number"), (texts("Precision"), "number"),
+        ],
+        [
+            (
+                row["rule"], kind_text(texts, row["kind"]), texts.number(row["true"]), texts.number(row["false"]),
+                texts.number(row["undecided"]), texts.percent(row["precision"]),
+            )
+            for row in rules
+        ],
+        caption=texts("Precision of the rules, from verdicts"),
+    )  # fmt: skip
+
+
+def _operators(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
+    texts = visitor.texts
+    if not rows:
+        empty(texts("Nobody has entered a reading by hand yet."))
+        return
+    names = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
+    grid(
+        [(texts(name.replace("_", " ")), "text" if name == "operator" else "number") for name in names],
+        [tuple(str(row[name]) for name in names) for row in rows],
+        caption=texts("Hand entries per operator"),
+    )
+
+
+async def _draw(visitor: Visitor, area: str) -> None:
+    try:
+        async with visitor.connection() as connection:
+            row = await samples.draw(connection, visitor.actor, area, visitor.parts.clock.now().date())
+    except IngestError as error:
+        ui.notify(error.message, type="negative")
+        return
+    ui.navigate.to(f"/reports/samples/{row['sample_id']}")
+
+
+async def sample_page(visitor: Visitor, sample_id: int) -> None:
+    """A sample's points; each gets a verdict."""
+    texts = visitor.texts
+    async with visitor.connection() as connection:
+        sample = await samples.get(connection, visitor.actor, sample_id)
+    with frame(visitor, texts("Weekly audit sample"), current="/reports"):
+        heading(
+            texts("Audit of {area}", area=sample["area_name"]),
+            f"{sample['week']} · {sample['checked']} / {sample['points']} · {texts('seed')} {sample['seed']}",
+        )
+        with card():
+            for item in sample["items"]:
+                _item(visitor, sample_id, item)
+
+
+def _item(visitor: Visitor, sample_id: int, item: dict[str, Any]) -> None:
+    texts, verdict = visitor.texts, item["verdict"]
+    code = item["point"]
+
+    async def settle(chosen: str, fault: str = "") -> None:
+        try:
+            async with visitor.connection() as connection:
+                await samples.settle(connection, visitor.actor, sample_id, code, chosen, fault=fault)
+        except IngestError as error:
+            ui.notify(error.message, type="negative")
+            return
+        ui.navigate.reload()
+
+    def wrong() -> None:
+        with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
+            fault = ui.input(texts("What is wrong?")).classes("w-full")
+
+            async def done() -> None:
+                dialog.close()
+                await settle("wrong", fault.value or "")
+
+            ui.button(texts("Save"), on_click=done).props("no-caps unelevated")
+
+    with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
+        tone = {"right": "good", "wrong": "critical"}.get(verdict or "", "info")
+        shown = f"{link(code, '/points/' + code)} {pill(texts(verdict or 'open'), tone)}"
+        ui.html(shown, sanitize=False)
+        with ui.row().classes("gap-1"):
+            ui.button(texts("Right"), on_click=lambda: settle("right")).props("no-caps outline dense")
+            ui.button(texts("Wrong…"), on_click=wrong).props("no-caps flat dense")
