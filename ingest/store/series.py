@@ -15,6 +15,7 @@ from psycopg.pq import ExecStatus
 from psycopg.rows import dict_row
 
 from ingest.store.packing import POSTGRES_EPOCH_US
+from ingest.store.series_arrays import reading_arrays
 
 Row = dict[str, Any]
 Table = NDArray[np.void]
@@ -73,25 +74,7 @@ def load_readings(connection: Connection[Any], register_ids: Sequence[int], star
 
     Columns: `register_id` int32, `ts` int64 microseconds, `value` int64, `version`, `flags` int16.
     """
-    query = sql.SQL(
-        "SELECT r.register_id, r.ts, r.value, r.version, r.flags FROM reading r"
-        " WHERE r.ts >= {} AND r.ts < {} AND r.register_id = ANY({}::int[])"
-    ).format(sql.Literal(start), sql.Literal(end), sql.Literal(list(register_ids)))
-    columns = [
-        ("register_id", "int4"),
-        ("ts", "timestamptz"),
-        ("value", "int8"),
-        ("version", "int2"),
-        ("flags", "int2"),
-    ]
-    table = copy_table(connection, query, columns)
-    # Arrival order is nearly time order: one stable sort by register is cheaper than the server's ORDER BY.
-    order = np.argsort(table["register_id"], kind="stable")
-    table = table[order]
-    behind = (np.diff(table["ts"]) < 0) & (np.diff(table["register_id"]) == 0)
-    if behind.any() or (table["version"] > 0).any():
-        table = table[np.lexsort((table["version"], table["ts"], table["register_id"]))]
-    return table
+    return reading_arrays(connection, register_ids, start, end)
 
 
 def load_weather(connection: Connection[Any], start: datetime, end: datetime) -> Table:
@@ -102,18 +85,21 @@ def load_weather(connection: Connection[Any], start: datetime, end: datetime) ->
     return copy_table(connection, query, [("area_id", "int4"), ("ts", "timestamptz"), ("temperature_c", "float4")])
 
 
-# Names of status bits in the profiles, by what they mean for the figures; a code without names is read as the import format's.
+# Names of status bits in the profiles, by what they mean for the figures; a code without names is read as the import
+# format's.
 _DEVICE = """
 SELECT meter_id, ts, coalesce(extract(epoch FROM meter_time - ts), 'NaN')::float4,
   CASE WHEN flags <@ '{stale}' THEN
-    (CASE WHEN coalesce(info_code, 0) & 3 <> 0 THEN 1 ELSE 0 END) | (CASE WHEN coalesce(info_code, 0) & 12 <> 0 THEN 2 ELSE 0 END)
+    (CASE WHEN coalesce(info_code, 0) & 3 <> 0 THEN 1 ELSE 0 END)
+    | (CASE WHEN coalesce(info_code, 0) & 12 <> 0 THEN 2 ELSE 0 END)
     | (CASE WHEN coalesce(info_code, 0) & 16 <> 0 THEN 4 ELSE 0 END)
-  ELSE (SELECT bit_or(CASE WHEN name LIKE '%sensor%' THEN 1 WHEN name ~ 'air|flow|empty' THEN 2 WHEN name LIKE 'battery%'
-    THEN 4 ELSE 8 END) FROM unnest(flags) AS name) END
+  ELSE (SELECT bit_or(CASE WHEN name LIKE '%sensor%' THEN 1 WHEN name ~ 'air|flow|empty' THEN 2 
+    WHEN name LIKE 'battery%' THEN 4 ELSE 8 END) FROM unnest(flags) AS name) END
 FROM meter_status WHERE ts >= {start} AND ts < {end} AND meter_id = ANY({meters}::int[])
 """
 _REJECTED = """
-SELECT d.meter_id, q.arrived_at FROM quarantine q JOIN delivery d ON d.arrived_at = q.arrived_at AND d.delivery_id = q.delivery_id
+SELECT d.meter_id, q.arrived_at FROM quarantine q JOIN delivery d
+  ON d.arrived_at = q.arrived_at AND d.delivery_id = q.delivery_id
 WHERE q.state = 'open' AND q.arrived_at >= {start} AND q.arrived_at < {end} AND d.meter_id = ANY({meters}::int[])
 """
 

@@ -1,9 +1,11 @@
 -- TimescaleDB: the stream and the consumption become hypertables, compressed column by column once they have settled.
 -- A chunk holds what fits well into memory; segments follow the way the tables are asked: by register, by meter, by point.
-SELECT create_hypertable('reading', by_range('ts', INTERVAL '7 days'), create_default_indexes => false);
+-- A month of readings in a chunk: 720 hourly values of a register fill a compressed batch (at a week the batches' own
+-- headers cost as much as the values).
+SELECT create_hypertable('reading', by_range('ts', INTERVAL '30 days'), create_default_indexes => false);
 ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'register_id',
                          timescaledb.compress_orderby = 'ts, version');
-SELECT add_compression_policy('reading', INTERVAL '14 days');
+SELECT add_compression_policy('reading', INTERVAL '7 days');
 
 SELECT create_hypertable('delivery', by_range('arrived_at', INTERVAL '7 days'), create_default_indexes => false);
 CREATE INDEX delivery_id_lookup ON delivery (delivery_id);

@@ -1,0 +1,185 @@
+"""Idempotent writing of decoded telegrams beside raw binary COPY of the same rows, on plain PostgreSQL, in one run.
+
+``python tests/speed/ingest_write.py [rounds]``. The limit is what nobody could beat: rows packed beforehand and copied into
+tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that a delivery
+means (its bytes, its key, its status, its readings). Ours commits every 2,000 deliveries and decides duplicates of
+deliveries and of readings; decoding is not part of it.
+"""
+
+import asyncio
+import gc
+import random
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from api.embedded import EmbeddedPostgres
+from ingest.model import Delivery, MeterStatus, Resolved
+from ingest.store import deliveries, reading_writes, statuses
+from ingest.store.database import Pool, migrate, open_pool
+from ingest.store.habit import Habit, new_habits
+from ingest.store.packing import copy_rows, microseconds
+from ingest.store.reading_writes import COLUMNS, TYPES, ReadingColumns
+from ingest.store.writes import write_batch
+
+METERS = 5_000
+REGISTERS = 6
+BATCH = 2_000
+T0 = datetime(2025, 11, 1, tzinfo=UTC)
+READING = (
+    "(ts timestamptz NOT NULL, value int8 NOT NULL, delivery_id int8 NOT NULL, register_id int NOT NULL,"
+    " version smallint NOT NULL, flags smallint NOT NULL)"
+)
+Item = tuple[Delivery, Resolved]
+
+
+def made(hours: int) -> list[Item]:
+    """One delivery a meter and hour, six readings each, as the resolver hands them on."""
+    rng, items = random.Random(1), []
+    for hour in range(hours):
+        for meter in range(METERS):
+            at = T0 + timedelta(seconds=hour * 3600 + meter * 3600 // METERS)
+            us = microseconds(at)
+            first = meter * REGISTERS + 1
+            items.append(
+                (
+                    Delivery("mbus", rng.randbytes(90), at, at, f"gateway-{meter // 50}/{meter % 50}"),
+                    Resolved(
+                        (meter + 1,),
+                        tuple(range(first, first + REGISTERS)),
+                        (us,) * REGISTERS,
+                        (100_000 + hour * 3, 2_000 + hour, rng.randrange(9999), rng.randrange(400), 7_012, 4_410),
+                        (0,) * REGISTERS,
+                        (MeterStatus(meter + 1, us, 0, at),),
+                    ),
+                )
+            )
+    return items
+
+
+def columns_of(items: list[Item]) -> ReadingColumns:
+    """The readings of all deliveries."""
+
+    def flat(name: str) -> Any:
+        return np.fromiter((value for _, item in items for value in getattr(item, name)), dtype=np.int64)
+
+    numbers = np.repeat(np.arange(1, len(items) + 1), REGISTERS)
+    return ReadingColumns(flat("ts_us"), flat("values"), numbers, flat("register_ids"), flat("flags"))
+
+
+def raw_seconds(url: str, items: list[Item]) -> tuple[float, float]:
+    """Seconds of a raw COPY of the readings, and of all rows of the deliveries."""
+    columns = columns_of(items)
+    readings = copy_rows(
+        TYPES, (columns.ts_us, columns.value, columns.delivery_id, columns.register_id, 0, 0), len(columns)
+    )
+    numbered = [(number, item.meter_ids[0], delivery) for number, (delivery, item) in enumerate(items, 1)]
+    parts = {
+        "raw_reading": readings,
+        "raw_delivery": deliveries.packed(numbered),
+        "raw_status": statuses.packed([(n, item.statuses[0]) for n, (_, item) in enumerate(items, 1)]),
+        "raw_key": copy_rows(("int8", "timestamptz", "int8", "int8"), (np.arange(len(items)), 0, 1, 2), len(items)),
+    }
+    taken: dict[str, float] = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS raw_reading, raw_delivery, raw_status, raw_key")
+        connection.execute(f"CREATE TABLE raw_reading {READING}")  # type: ignore[arg-type]
+        connection.execute("CREATE TABLE raw_delivery (LIKE delivery)")
+        connection.execute("CREATE TABLE raw_status (LIKE meter_status)")
+        connection.execute("CREATE TABLE raw_key (delivery_id int8, arrived_at timestamptz, a int8, b int8)")
+        for table, payload in parts.items():
+            started = time.perf_counter()
+            with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as stream:  # type: ignore[arg-type]
+                stream.write(payload)
+            taken[table] = time.perf_counter() - started
+    return taken["raw_reading"], sum(taken.values())
+
+
+async def register(pool: Pool) -> None:
+    """Meters and registers with the numbers that `made` uses."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "TRUNCATE reading, delivery, delivery_key, meter_status, touched, register, meter RESTART IDENTITY CASCADE"
+        )
+        await connection.execute("INSERT INTO meter (serial) SELECT g::text FROM generate_series(1, %s) g", (METERS,))
+        await connection.execute(
+            "INSERT INTO register (meter_id, name, quantity, unit, scale) SELECT m, 'r' || k, 'power', 'kW', 0"
+            " FROM generate_series(1, %s) m, generate_series(1, %s) k",
+            (METERS, REGISTERS),
+        )
+
+
+async def ours(pool: Pool, items: list[Item], writers: int = 1) -> float:
+    """Seconds to write all deliveries in batches, by one or more writers."""
+    started = time.perf_counter()
+
+    async def write(number: int) -> None:
+        habits = new_habits()
+        for start in range(number * BATCH, len(items), writers * BATCH):
+            async with pool.connection() as connection, connection.transaction():
+                await write_batch(connection, items[start : start + BATCH], habits=habits)
+
+    await asyncio.gather(*(write(number) for number in range(writers)))
+    return time.perf_counter() - started
+
+
+async def columnar(pool: Pool, items: list[Item]) -> float:
+    """Seconds to write the readings alone as columns, as an import does, duplicates decided."""
+    columns = columns_of(items)
+    habit = Habit()
+    started = time.perf_counter()
+    for start in range(0, len(columns), 60_000):
+        rows = np.arange(start, min(start + 60_000, len(columns)))
+        async with pool.connection() as connection, connection.transaction():
+            history = np.zeros(len(rows), dtype=bool)
+            await reading_writes.insert(connection, columns.take(rows), habit, history=history)
+    return time.perf_counter() - started
+
+
+async def measure(url: str, rounds: int) -> None:
+    """Print the table."""
+    items = made(12)
+    gc.collect()
+    gc.freeze()
+    readings = len(items) * REGISTERS
+    pool = await open_pool(url, minimum=2, maximum=4)
+    results: dict[str, list[tuple[float, float, float]]] = {}
+    for _ in range(rounds):
+        limit, limit_all = raw_seconds(url, items)
+
+        def note(name: str, seconds: float, limit: float = limit, limit_all: float = limit_all) -> None:
+            results.setdefault(name, []).append((readings / seconds, limit / seconds, limit_all / seconds))
+
+        note("raw COPY of the readings", limit)
+        note("raw COPY of all rows", limit_all)
+        await register(pool)
+        note("write_batch, first delivery", await ours(pool, items))
+        note("write_batch, everything again", await ours(pool, items))
+        await register(pool)
+        note("write_batch, two writers", await ours(pool, items, 2))
+        await register(pool)
+        note("reading columns, as an import", await columnar(pool, items))
+        note("reading columns, again", await columnar(pool, items))
+    await pool.close()
+    print(f"{readings:,} readings in {len(items):,} deliveries, medians of {rounds} rounds")
+    print(f"{'':34}{'readings/s':>12}{'of raw readings':>18}{'of raw rows':>14}")
+    for name, rows in results.items():
+        rate, share, share_all = (float(np.median([row[n] for row in rows])) for n in range(3))
+        print(f"{name:34}{rate:12,.0f}{share:18.2f}{share_all:14.2f}")
+
+
+def main(rounds: int = 3) -> None:
+    """Run on an embedded server with durable settings."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as server:
+        migrate(server.url())
+        asyncio.run(measure(server.url(), rounds))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

@@ -1,0 +1,122 @@
+"""Bytes a reading on TimescaleDB after compression, with noise as real meters have it, and on plain PostgreSQL.
+
+``HEATBOOK_NODE_MODULES=... python tests/speed/storage.py``. Half a year of hourly energy, volume, power, flow and two
+temperatures of ten meters: counters that grow by a daily and weekly pattern with noise, momentary values with noise in the
+last digits, instants that jitter by seconds.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from psycopg import AsyncConnection
+
+from api.embedded import THROW_AWAY, EmbeddedPostgres
+from ingest.store import reading_writes
+from ingest.store.database import migrate
+from ingest.store.habit import Habit
+from ingest.store.reading_writes import ReadingColumns
+
+METERS, HOURS = 10, 24 * 182
+START_US = 1_751_328_000_000_000
+
+
+def noisy() -> ReadingColumns:
+    """Readings of six registers a meter."""
+    rng = np.random.default_rng(7)
+    hour = np.arange(HOURS)
+    parts: list[list[Any]] = [[], [], []]
+    for meter in range(METERS):
+        ts_us = START_US + hour * 3_600_000_000 + rng.integers(0, 20, HOURS) * 1_000_000
+        load_kw = np.maximum(0, 4 + 3 * np.cos(hour * 2 * np.pi / (24 * 365)) + rng.normal(0, 0.8, HOURS))
+        supply = 70 + rng.normal(0, 1.5, HOURS)
+        back = supply - 25 - rng.normal(0, 2, HOURS)
+        flow = load_kw / (1.16 * np.maximum(supply - back, 5))
+        values = (
+            np.cumsum(load_kw) + 1000, np.cumsum(flow) * 100, load_kw * 100, flow * 1000, supply * 100, back * 100
+        )  # fmt: skip
+        for number, value in enumerate(values):
+            parts[0].append(ts_us)
+            parts[1].append(value.astype(np.int64))
+            parts[2].append(np.full(HOURS, meter * 6 + number + 1))
+    ts, value, register = (np.concatenate(part) for part in parts)
+    # A delivery an hour and meter: the six readings of an hour share its number.
+    delivery = (register - 1) // 6 * HOURS + np.tile(hour, METERS * 6)
+    return ReadingColumns(ts, value, delivery, register, np.zeros(len(ts), dtype=np.int64))
+
+
+async def fill(url: str, copy: bool) -> tuple[int, AsyncConnection[Any]]:
+    """Write the readings; their number."""
+    readings = noisy()
+    connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
+    for start in range(0, len(readings), 50_000):
+        rows = np.arange(start, min(start + 50_000, len(readings)))
+        async with connection.transaction():
+            # Without COPY a question takes little more than a message may hold, so only the insert itself is asked.
+            fresh = readings.take(rows)
+            if copy:
+                await reading_writes.insert(connection, fresh, Habit(), history=np.zeros(len(rows), bool))
+            else:
+                await reading_writes._insert_rows(connection, fresh, np.zeros(len(rows), dtype=np.int64))
+    return len(readings), connection
+
+
+async def one(connection: AsyncConnection[Any], query: str) -> int:
+    """A single number."""
+    row = await (await connection.execute(query)).fetchone()  # type: ignore[arg-type]
+    return int(row[0]) if row else 0
+
+
+async def timescale(modules: Path) -> None:
+    """Print bytes a reading before and after compression."""
+    server = Path(__file__).parents[1] / "timescale" / "server.mjs"
+    process = subprocess.Popen(
+        ["node", str(server), str(modules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    url = f"postgresql://postgres:postgres@{json.loads(process.stdout.readline())['address']}/postgres?sslmode=disable"
+    try:
+        await asyncio.to_thread(migrate, url)
+        count, connection = await fill(url, copy=False)
+        before = await one(connection, "SELECT hypertable_size('reading')")
+        await connection.execute("SELECT compress_chunk(c) FROM show_chunks('reading') c")
+        after = await one(connection, "SELECT hypertable_size('reading')")
+        stats = "SELECT sum(after_compression_total_bytes)::int8 FROM hypertable_compression_stats('reading')"
+        compressed = await one(connection, stats)
+        await connection.close()
+        print(f"TimescaleDB, {count:,} readings: {before / count:.1f} bytes each before compression,")
+        print(f"  {compressed / count:.2f} in the columnstore, {after / count:.2f} with empty row chunks and catalogue")
+    finally:
+        process.stdin.close()
+        process.wait(20)
+
+
+async def plain(url: str) -> None:
+    """Print bytes a reading with its indexes."""
+    count, connection = await fill(url, copy=True)
+    size = await one(connection, "SELECT pg_total_relation_size('reading')")
+    await connection.close()
+    print(f"plain PostgreSQL: {size / count:.1f} bytes each, indexes included")
+
+
+def main() -> None:
+    """Both servers; TimescaleDB where its Node packages are."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder), settings=THROW_AWAY) as server:
+        migrate(server.url())
+        asyncio.run(plain(server.url()))
+    modules = os.environ.get("HEATBOOK_NODE_MODULES")
+    if modules is None:
+        print("TimescaleDB: HEATBOOK_NODE_MODULES is not set", file=sys.stderr)
+        return
+    asyncio.run(timescale(Path(modules)))
+
+
+if __name__ == "__main__":
+    main()
