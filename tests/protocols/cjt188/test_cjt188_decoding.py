@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from protocols.cjt188 import DIALECTS, frame_from_telegram, telegram_from_frame
+from protocols.cjt188 import DIALECTS, Dialect, frame_from_telegram, telegram_from_frame
 from protocols.errors import ContentError, DeviceError, ProfileError
 from protocols.serial_frame import SerialFrame, encoded
 from protocols.telegram import DataRecord, MeterId, Telegram
@@ -219,3 +219,53 @@ def test_an_answer_without_identifier_is_refused() -> None:
 def test_an_unknown_dialect_is_named() -> None:
     with pytest.raises(ProfileError, match="klingon"):
         telegram_from_frame(frame_from_telegram(telegram()), "klingon")
+
+
+def answer(data: str, control: int = 0x81, kind: int = 0x20) -> Telegram:
+    return telegram_from_frame(encoded(SerialFrame("cjt188", bytes(7), control, bytes.fromhex(data), kind)))
+
+
+def test_status_bits_may_be_counted_from_the_other_end() -> None:
+    turned = Dialect("turned", status_reversed=True)
+    frame = frame_from_telegram(telegram(), turned)
+    assert telegram_from_frame(frame, "standard").status == 0x2000
+    assert telegram_from_frame(frame, turned).status == 0x0400
+
+
+@pytest.mark.parametrize(
+    ("data", "values"),
+    [
+        ("810301" + "25", [("settlement_day", 0, Decimal(25))]),
+        ("810401" + "01", [("reading_day", 0, Decimal(1))]),
+        (
+            "810201" + "002000" + "100000" + "003000" + "200000" + "004000",
+            [
+                ("price", 0, Decimal("20.00")),
+                ("price_volume", 0, Decimal(10)),
+                ("price", 1, Decimal("30.00")),
+                ("price_volume", 1, Decimal(20)),
+                ("price", 2, Decimal("40.00")),
+            ],
+        ),
+    ],
+)
+def test_settings_can_be_read(data: str, values: list[tuple[str, int, Decimal]]) -> None:
+    assert [(record.quantity, record.storage, record.value) for record in answer(data).records] == values
+
+
+def test_acknowledgements_carry_their_status() -> None:
+    moved = answer("A01701" + "0100", 0x84)
+    assert (moved.status, moved.records, moved.details["st"]) == (0x0100, (), "0100")
+    assert answer("A01501", 0x84).records == ()
+    assert answer("810A01", 0x83).details["di"] == "810A"
+
+
+def test_an_echo_in_front_of_the_answer_is_passed_over() -> None:
+    frame = frame_from_telegram(telegram())
+    request = encoded(SerialFrame("cjt188", frame[2:9], 0x01, frame[11:14], 0x20))
+    assert telegram_from_frame(b"\xfe\xfe" + request + b"\xfe" + frame) == telegram_from_frame(frame)
+
+
+def test_trailing_bytes_are_noted() -> None:
+    notes = answer("810301" + "25" + "AABB").diagnostics
+    assert notes == ("data.trailing: 2 bytes after byte 15",)
