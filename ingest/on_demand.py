@@ -18,9 +18,10 @@ import structlog
 from psycopg import AsyncConnection
 
 from ingest.errors import IngestError, UnavailableError
+from ingest.sources.asking import Target
 from ingest.sources.backoff import Backoff
 from ingest.sources.errors import SourceError
-from ingest.sources.polling import GatewayPoller, Target
+from ingest.sources.polling import GatewayPoller
 from ingest.sources.search import SearchStep, primary_search, secondary_search
 from ingest.store import field
 

@@ -77,7 +77,7 @@ async def hold_gateways(url: str, owner: Owner) -> None:
                     await share.look_round()
                     backoff.reset()
                     await share.wait()
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             log.warning("ownership connection lost, reading goes on", worker=owner.name, reason=str(error))
         await asyncio.sleep(backoff.next_s())
 
@@ -118,6 +118,8 @@ class _Share:
         free = [number for number in exclusive if number not in held]
         if room > 0 and free:
             self._locked |= set(await field.lock_gateways(connection, await field.unowned(connection, free), room))
+        for number in self._locked - held - self._fleet.keys():
+            await self._give_up(number)
         for number in [*(self._locked - held), *(self._shared - held)]:
             owner.start(self._fleet[number])
 

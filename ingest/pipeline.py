@@ -19,14 +19,14 @@ from ingest.config import Settings
 from ingest.decoding_state import DecodingState
 from ingest.directory import Directory
 from ingest.errors import UnavailableError
-from ingest.model import Decoded, Delivery, Outcome, Rejected, Resolved
+from ingest.model import Delivery, Outcome, Rejected, Resolved
 from ingest.pipeline_counters import PipelineCounters
+from ingest.pipeline_items import Item, ItemMaker
 from ingest.pipeline_writing import BatchWriter, DatabaseAwayError
 from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
 from ingest.spool import Spool, SpoolFullError, open_spool
 from ingest.store.database import Pool
-from ingest.store.keys import digest_of
 from ingest.store.writes import write_batch
 
 log = structlog.get_logger(__name__)
@@ -58,16 +58,6 @@ class PipelineLimits:
             batch_wait_s=settings.batch_wait_s,
             queue_deliveries=settings.queue_deliveries,
         )
-
-
-@dataclass(slots=True)
-class _Item:
-    """A delivery on its way; `decoded` is None until it was looked at (not at all while the database is away)."""
-
-    delivery: Delivery
-    outcome: "asyncio.Future[Outcome] | None" = None
-    decoded: list[Decoded] | Rejected | None = None
-    made: Resolved | Rejected | None = None
 
 
 class Pipeline:
@@ -107,17 +97,17 @@ class Pipeline:
         self.away = False
         self._spool_root = settings.data / "spool" if settings is not None and spool is None else None
         self._spool_bytes = settings.spool_bytes if settings is not None else 0
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(self.limits.queue_deliveries)
-        self._batches: asyncio.Queue[list[_Item]] = asyncio.Queue(1)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(self.limits.queue_deliveries)
+        self._batches: asyncio.Queue[list[Item]] = asyncio.Queue(1)
         self._backoff = Backoff(0.2, 5.0)
         self._next_probe = 0.0
         self._closing = False
         self._rate, self._last_batch, self._busy = 0.0, 0.0, False
         self._tasks: list[asyncio.Task[None]] = []
         # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
-        self._open: dict[int, _Item] = {}
+        self._open: dict[int, Item] = {}
         self._settled = asyncio.Event()
-        self._made_before: dict[bytes, list[Decoded] | Rejected] = {}
+        self._maker = ItemMaker(self.resolver, self.writer, 4 * self.limits.batch_deliveries)
 
     async def __aenter__(self) -> Self:
         if self._spool_root is not None:
@@ -158,7 +148,7 @@ class Pipeline:
         if self._closing:
             raise UnavailableError("the pipeline is closing", code="pipeline.closing")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        item = _Item(delivery, outcome)
+        item = Item(delivery, outcome)
         self._open[id(item)] = item
         self.counters.offered.labels(delivery.protocol).inc()
         try:
@@ -189,21 +179,21 @@ class Pipeline:
 
     async def resolve(self, delivery: Delivery) -> Resolved | Rejected:
         """What the store would keep of a delivery, without handing it in (replay). Creates missing registers."""
-        item = _Item(delivery)
-        return (await self._pairs([item]))[0][1]
+        item = Item(delivery)
+        return (await self._maker.pairs([item]))[0][1]
 
     async def _decode(self) -> None:
         while True:
             batch = await self._gather()
             await self._batches.put(batch)
 
-    async def _gather(self) -> list[_Item]:
+    async def _gather(self) -> list[Item]:
         """The next batch: all that waits, up to the limits; under load it waits a moment for company."""
         loop = asyncio.get_running_loop()
         batch = [await self._queue.get()]
         began = loop.time()
         end = began + self.limits.batch_wait_s * self._busy
-        rows = 0 if self.away else self._make(batch[0])
+        rows = 0 if self.away else self._maker.make(batch[0])
         try:
             while rows < self.limits.batch_rows and len(batch) < self.limits.batch_deliveries:
                 if self._queue.empty():
@@ -215,7 +205,7 @@ class Pipeline:
                 else:
                     batch.append(self._queue.get_nowait())
                 # While the database is away they go to the spool as they are and are decoded on their way out.
-                rows += 1 if self.away else self._make(batch[-1])
+                rows += 1 if self.away else self._maker.make(batch[-1])
                 if len(batch) % DECODE_SLICE == 0:
                     await asyncio.sleep(0)
         except TimeoutError:
@@ -229,17 +219,6 @@ class Pipeline:
         self._last_batch = now
         self._busy = self._rate * self.limits.batch_wait_s >= CALM_DELIVERIES
 
-    def _make(self, item: _Item) -> int:
-        """Decode and resolve; the number of rows that came of it."""
-        if item.decoded is None:
-            known = self._made_before.pop(digest_of(item.delivery), None) if self._made_before else None
-            item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
-        if isinstance(item.decoded, Rejected):
-            item.made = item.decoded
-            return 1
-        item.made = self.resolver.resolved(item.delivery, item.decoded)
-        return max(1, len(item.made.values)) if isinstance(item.made, Resolved) else 1
-
     async def _write(self) -> None:
         while True:
             batch = await self._next_batch()
@@ -247,7 +226,7 @@ class Pipeline:
                 await self._settle(batch)
             await self._drain(max(SPOOL_CHUNK, 2 * len(batch or ())))
 
-    async def _next_batch(self) -> list[_Item] | None:
+    async def _next_batch(self) -> list[Item] | None:
         """The next batch, or None when it is time to drain the spool."""
         if self.spool is None or self.spool.is_empty:
             return await self._batches.get()
@@ -257,7 +236,7 @@ class Pipeline:
         except TimeoutError:
             return None
 
-    async def _settle(self, batch: list[_Item]) -> None:
+    async def _settle(self, batch: list[Item]) -> None:
         """Make a batch safe, wherever; returns only then."""
         while True:
             if self.spool is None or (self.spool.is_empty and not self.away):
@@ -274,7 +253,7 @@ class Pipeline:
             except SpoolFullError as error:
                 await self._wait_for_room(error)
                 continue
-            self._remember(batch)
+            self._maker.remember(batch)
             self.counters.spooled.inc(len(batch))
             self._answer(batch, [Outcome("stored", 0, readings=-1)] * len(batch))
             return
@@ -294,23 +273,23 @@ class Pipeline:
         if self.spool is None or self.spool.is_empty or asyncio.get_running_loop().time() < self._next_probe:
             return
         deliveries = await self.spool.oldest(at_most)
-        batch = [_Item(delivery) for delivery in deliveries]
+        batch = [Item(delivery) for delivery in deliveries]
         for number, item in enumerate(batch):
-            self._make(item)
+            self._maker.make(item)
             if number % DECODE_SLICE == 0:
                 await asyncio.sleep(0)
         try:
             await self._commit(batch)
         except DatabaseAwayError:
-            self._remember(batch)
+            self._maker.remember(batch)
             return
         await self.spool.settle()
         self.counters.drained.inc(len(deliveries))
 
-    async def _commit(self, batch: Sequence[_Item]) -> list[Outcome]:
+    async def _commit(self, batch: Sequence[Item]) -> list[Outcome]:
         started = asyncio.get_running_loop().time()
         try:
-            outcomes = await self.writer.write(await self._pairs(batch))
+            outcomes = await self.writer.write(await self._maker.pairs(batch))
         except DatabaseAwayError as error:
             if not self.away:
                 log.warning("database away, deliveries go to the spool", reason=str(error))
@@ -326,26 +305,7 @@ class Pipeline:
         self.counters.committed(outcomes, asyncio.get_running_loop().time() - started)
         return outcomes
 
-    async def _pairs(self, batch: Sequence[_Item]) -> list[tuple[Delivery, Resolved | Rejected]]:
-        for item in batch:
-            if item.decoded is None:
-                self._make(item)
-        if any(item.made is None for item in batch):
-            with self.writer.judging():
-                await self.resolver.prepare()
-            for item in batch:
-                if item.made is None:
-                    self._make(item)
-        unready = Rejected("internal.registers", "the registers of this meter could not be created")
-        return [(item.delivery, item.made or unready) for item in batch]
-
-    def _remember(self, batch: Sequence[_Item]) -> None:
-        """Decoding twice is not the same (rising counters, half frames): keep what was made for the way out."""
-        for item in batch:
-            if item.decoded is not None and len(self._made_before) < 4 * self.limits.batch_deliveries:
-                self._made_before[digest_of(item.delivery)] = item.decoded
-
-    def _answer(self, batch: Sequence[_Item], outcomes: Sequence[Outcome]) -> None:
+    def _answer(self, batch: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         for item, outcome in zip(batch, outcomes, strict=True):
             self._open.pop(id(item), None)
             if item.outcome is not None and not item.outcome.done():

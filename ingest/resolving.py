@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Self, cast
 from zoneinfo import ZoneInfo
 
+import psycopg
 import structlog
 
 from compute.quality import Quality
@@ -160,10 +161,19 @@ class DeliveryResolver:
 
     async def prepare(self) -> None:
         """Create the registers that telegrams brought up. Raises psycopg.Error while the database is away."""
-        wanted = list(self._wanted.values())
-        await self.directory.create_registers(wanted)
-        for entry, register in wanted:
-            self._wanted.pop((entry.meter_id, register.name), None)
+        wanted, self._wanted = list(self._wanted.values()), {}
+        try:
+            await self.directory.create_registers(wanted)
+        except (psycopg.DataError, psycopg.IntegrityError, ValueError):
+            # One that the store can't take must not keep the others from existing.
+            for entry, register in wanted:
+                await self._create_alone(entry, register)
+
+    async def _create_alone(self, entry: MeterEntry, register: Register) -> None:
+        try:
+            await self.directory.create_registers([(entry, register)])
+        except (psycopg.DataError, psycopg.IntegrityError, ValueError) as error:
+            log.error("register cannot be created", meter=entry.meter_id, register=register.name, reason=str(error))
 
     def take_drifts(self) -> dict[int, float]:
         """Seconds that meter clocks were ahead of the reading's instant, by meter, since the last call."""

@@ -25,12 +25,13 @@ from ingest.ownership import hold_gateways
 from ingest.pipeline import Pipeline
 from ingest.schedule import grid_of
 from ingest.sealing import sealer_for
+from ingest.sources.asking import Target
 from ingest.sources.backoff import Backoff
 from ingest.sources.health import Tally
 from ingest.sources.masters import MASTERS, GatewayAddress
 from ingest.sources.mqtt import MqttSource
 from ingest.sources.mqtt_settings import settings_from_url
-from ingest.sources.polling import GatewayPoller, Target
+from ingest.sources.polling import GatewayPoller
 from ingest.store.database import Pool, open_pool
 from ingest.store.field import FieldGateway, FieldMeter
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ingest.decoding import profile_named
 from ingest.errors import SettingsError
+from ingest.sources.asking import Master
 from ingest.sources.mbus import MbusMaster, MbusTiming
 from ingest.sources.modbus import ModbusMaster, ModbusTiming
-from ingest.sources.polling import Master
 from ingest.sources.serial_masters import QUESTIONS, SerialMaster
 from ingest.sources.transport import Line, SerialSettings, open_serial, open_tcp
 from protocols.errors import ProfileError

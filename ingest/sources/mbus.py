@@ -9,9 +9,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from ingest.sources.asking import Reply, Target, retried
 from ingest.sources.errors import LineClosedError, SilenceError, SourceError
 from ingest.sources.mbus_link import Listening, Selection, address_from_text, answer_from, is_ack, refusal_in
-from ingest.sources.polling import Reply, Target, retried
 from ingest.sources.transport import Line, Patience, character_s
 from protocols.errors import ProtocolError
 from protocols.mbus import telegram_from_frame

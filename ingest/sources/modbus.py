@@ -16,6 +16,7 @@ import serialx
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 
+from ingest.sources.asking import Reply, Target, retried
 from ingest.sources.errors import (
     BusyError,
     LineClosedError,
@@ -24,7 +25,6 @@ from ingest.sources.errors import (
     SourceError,
     StrangerError,
 )
-from ingest.sources.polling import Reply, Target, retried
 from ingest.sources.transport import CHARACTER_BITS, SerialSettings, host_and_port
 from protocols.modbus import ReadRequest, image_from_blocks
 

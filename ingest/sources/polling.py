@@ -7,8 +7,8 @@ the next question, and when the pipeline is full the poller stops asking.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ import structlog
 
 from ingest.clock import Clock, wall_now
 from ingest.model import Delivery, Outcome
-from ingest.schedule import DueList, Grid, SilentShare
+from ingest.schedule import DueList, SilentShare
+from ingest.sources.asking import Master, Reply, Target
 from ingest.sources.backoff import Backoff
 from ingest.sources.errors import LineClosedError, SourceError
 from ingest.sources.health import Tally
@@ -28,41 +29,6 @@ MAX_IN_PIPELINE = 16
 # So many different meters silent one after another: the gateway itself is suspected, the line is opened anew.
 SUSPECT_GATEWAY = 4
 SOON_RETRY_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A meter as its bus knows it. `grid` is the schedule of its bus; `settings` those of its link."""
-
-    meter_id: int
-    address: str
-    grid: Grid
-    profile: str | None = None
-    baud_rate: int = 2400
-    settings: dict[str, Any] = field(default_factory=dict)
-    last_read: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a meter answered: each payload is a delivery. `latency_s` is from the question to the last answer."""
-
-    payloads: tuple[bytes, ...]
-    latency_s: float
-
-
-class Master(Protocol):
-    """Asks meters over one line; opens the line when it must, closes it when it can't be trusted."""
-
-    protocol: str
-
-    async def read(self, target: Target, tries: int) -> Reply:
-        """The meter's present telegram(s). Raises SourceError."""
-        ...
-
-    async def close(self) -> None:
-        """Hang up."""
-        ...
 
 
 class Sink(Protocol):
@@ -343,15 +309,3 @@ class GatewayPoller:
                 urgent.answer.set_exception(LineClosedError(f"gateway {self.code} is no longer read here"))
         for _, steps in self._jobs:
             steps.put_nowait(LineClosedError(f"gateway {self.code} is no longer read here"))
-
-
-async def retried(question: Callable[[int], Awaitable[Reply]], tries: int, pause_s: float = 0.0) -> Reply:
-    """Ask up to `tries` times while the error says that asking again can help; `question` gets the try's number."""
-    for attempt in range(tries):
-        try:
-            return await question(attempt)
-        except SourceError as error:
-            if not error.retryable or error.line_lost or attempt + 1 == tries:
-                raise
-            await asyncio.sleep(pause_s)
-    raise ValueError(f"{tries} tries are none at all")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from ingest.sources.asking import Master
 from ingest.sources.errors import CollisionError, GarbledError, LineClosedError, SilenceError, SourceError
 from ingest.sources.mbus import MbusMaster
 from ingest.sources.mbus_link import ANY, Selection, identity_of
-from ingest.sources.polling import Master
 from protocols.mbus.frame import ADDRESS_SELECTED, FCB
 from protocols.mbus.header import MEDIUM_CODES, code_from_manufacturer
 

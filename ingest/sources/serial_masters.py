@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from ingest.sources.asking import Reply, Target, retried
 from ingest.sources.errors import GarbledError, LineClosedError, RefusedError, SilenceError, SourceError, StrangerError
-from ingest.sources.polling import Reply, Target, retried
 from ingest.sources.transport import Line, Opener, Patience, character_s
 from protocols import cjt188, dlt645
 from protocols.catalogue import catalogue

@@ -96,7 +96,7 @@ def test_a_stopped_meter_raises_one_alert_and_a_vacant_home_none(fleet: Any, hou
         if number == 1:
             fleet.connection.execute(
                 "INSERT INTO point_state (point_id, state, period) VALUES (%s, 'vacant', tstzrange(%s, NULL))",
-                (point, start + timedelta(days=30)),
+                (point, start + timedelta(days=29)),
             )
     report = assess(fleet.url, now=times[-1] + timedelta(minutes=1))
     alerts = fleet.rows("SELECT p.code, alert.kind, state FROM alert JOIN metering_point p USING (point_id)")

@@ -68,13 +68,16 @@ async def test_consumption_sums_to_months_and_shows_what_was_known(
             (2, 7_200_000, "2026-01-10", "infinity"),
         ):
             connection.execute(
-                "INSERT INTO consumption (point_id, start_at, resolution, duration_s, energy_j, volume_ml, flags, method, version,"
-                " known_from, known_to, run_id, rule_set_id) SELECT point_id, '2026-01-02', 1, 3600, %s, 1500, 32768, 1, %s,"
+                "INSERT INTO consumption (point_id, start_at, resolution, duration_s, energy_j, volume_ml,"
+                " flags, method, version,"
+                " known_from, known_to, run_id, rule_set_id) SELECT point_id, '2026-01-02', 1, 3600, %s,"
+                " 1500, 32768, 1, %s,"
                 " %s, %s, 1, 1 FROM metering_point WHERE code = 'P-601'",
                 (energy, version, known_from, known_to),
             )
         connection.execute(
-            "INSERT INTO consumption (point_id, start_at, resolution, duration_s, energy_j, known_from, run_id, rule_set_id)"
+            "INSERT INTO consumption (point_id, start_at, resolution, duration_s, energy_j, known_from,"
+            " run_id, rule_set_id)"
             " SELECT point_id, t, 2, 86400, 1000, '2026-01-03', 1, 1 FROM metering_point,"
             " generate_series('2025-12-31T16:00Z'::timestamptz, '2026-01-30T16:00Z', '1 day') t WHERE code = 'P-601'"
         )
@@ -95,7 +98,8 @@ async def test_an_alert_line_has_its_explanation_and_no_made_up_end(
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO alert (point_id, meter_id, kind, severity, from_ts, explanation, energy_at_stake_kwh, confidence)"
+            "INSERT INTO alert (point_id, meter_id, kind, severity, from_ts, explanation,"
+            " energy_at_stake_kwh, confidence)"
             " SELECT point_id, meter_id, 'zero_use', 'warning', '2026-01-02', '{\"hours\": 80}', 12.5, 0.9"
             " FROM installation LIMIT 1"
         )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ingest.schedule import Grid
+from ingest.sources.asking import Target
 from ingest.sources.mbus import MbusMaster, MbusTiming
-from ingest.sources.polling import Target
 from ingest.sources.transport import Line, open_tcp
 from protocols.telegram import MeterId
 from simulators.counting import CountingMbus

@@ -8,10 +8,11 @@ import pytest
 from ingest.clock import SystemClock
 from ingest.model import Delivery, Outcome
 from ingest.schedule import Grid
+from ingest.sources.asking import Target
 from ingest.sources.backoff import Backoff
 from ingest.sources.errors import LineClosedError, SilenceError
 from ingest.sources.health import Tally
-from ingest.sources.polling import GatewayPoller, Target
+from ingest.sources.polling import GatewayPoller
 from simulators.mbus_server import MbusServer, MbusSlave
 
 

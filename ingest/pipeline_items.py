@@ -1,0 +1,78 @@
+"""What becomes of deliveries between the queue and the store: items, their decoding and resolution, each done once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ingest.model import Decoded, Delivery, Outcome, Rejected, Resolved
+from ingest.pipeline_writing import BatchWriter
+from ingest.resolving import DeliveryResolver
+from ingest.store.keys import digest_of
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Item:
+    """A delivery on its way; `decoded` is None until it was looked at (not at all while the database is away)."""
+
+    delivery: Delivery
+    outcome: "asyncio.Future[Outcome] | None" = None
+    decoded: list[Decoded] | Rejected | None = None
+    made: Resolved | Rejected | None = None
+
+
+class ItemMaker:
+    """Decodes and resolves items; remembers what was made of those that go to the spool.
+
+    Parameters
+    ----------
+    resolver : DeliveryResolver
+        Decoding and resolution.
+    writer : BatchWriter
+        Tells an absent database from bad data while registers are created.
+    remembered : int
+        Bound on what is remembered.
+    """
+
+    def __init__(self, resolver: DeliveryResolver, writer: BatchWriter, remembered: int) -> None:
+        self.resolver, self._writer = resolver, writer
+        self._bound = remembered
+        self._made_before: dict[bytes, list[Decoded] | Rejected] = {}
+
+    def make(self, item: Item) -> int:
+        """Decode and resolve; the number of rows that came of it."""
+        if item.decoded is None:
+            known = self._made_before.pop(digest_of(item.delivery), None) if self._made_before else None
+            item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
+        if isinstance(item.decoded, Rejected):
+            item.made = item.decoded
+            return 1
+        try:
+            item.made = self.resolver.resolved(item.delivery, item.decoded)
+        except Exception as error:
+            log.exception("resolving failed", channel=item.delivery.channel)
+            item.made = Rejected(f"internal.{type(error).__name__.lower()}", f"resolving failed: {error}"[:500])
+        return max(1, len(item.made.values)) if isinstance(item.made, Resolved) else 1
+
+    async def pairs(self, batch: Sequence[Item]) -> list[tuple[Delivery, Resolved | Rejected]]:
+        """What the store is to keep of a batch; creates missing registers. Raises DatabaseAwayError."""
+        for item in batch:
+            if item.decoded is None:
+                self.make(item)
+        if any(item.made is None for item in batch):
+            with self._writer.judging():
+                await self.resolver.prepare()
+            for item in batch:
+                if item.made is None:
+                    self.make(item)
+        unready = Rejected("internal.registers", "the registers of this meter could not be created")
+        return [(item.delivery, item.made or unready) for item in batch]
+
+    def remember(self, batch: Sequence[Item]) -> None:
+        """Decoding twice is not the same (rising counters, half frames): keep what was made for the way out."""
+        for item in batch:
+            if item.decoded is not None and len(self._made_before) < self._bound:
+                self._made_before[digest_of(item.delivery)] = item.decoded
