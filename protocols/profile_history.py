@@ -91,12 +91,14 @@ def storage_times(
 
 
 def _fill(times: dict[int, datetime], storages: set[int], rule: HistoryRule, reference: datetime | None) -> None:
+    missing = [storage for storage in storages if rule.first <= storage <= rule.last and storage not in times]
+    if not missing:
+        return
     anchor = times.get(rule.first)
     if anchor is None:
         if reference is None or not 2000 < reference.year < 2100:
             return
         anchor = reference.replace(day=rule.day, hour=0, minute=0, second=0, microsecond=0)
         anchor = months_before(anchor, rule.back + (1 if anchor > reference else 0))
-    for storage in storages:
-        if rule.first <= storage <= rule.last and storage not in times:
-            times[storage] = months_before(anchor, storage - rule.first)
+    for storage in missing:
+        times[storage] = months_before(anchor, storage - rule.first)
