@@ -4,7 +4,7 @@ Rules: a line that can't be read or decoded becomes an error line, never an end;
 flushed, so that a program may talk line by line. State spans the lines (split frames, aliases, layouts).
 """
 
-import binascii
+import re
 from functools import cache
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
 from protocols.catalogue import catalogue
 from protocols.errors import ContentError, ProtocolError
+from protocols.mqtt.encode import json_bytes
 from protocols.mqtt.json_text import json_decoder
 from protocols.mqtt.message import FamilyState
 from protocols.telegram import telegram_as_json
@@ -25,6 +26,8 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 # What a line may call its parts; the first name present counts.
 _BYTES_KEYS = ("hex", "payload_hex", "frame", "telegram", "response")
+# What people put between and before hexadecimal digits.
+_SEPARATORS = re.compile(r"[\s:,;-]+|^0[xX]")
 _PORT_KEYS = ("port", "f_port", "fPort", "fport")
 
 
@@ -130,7 +133,7 @@ def _payload(fields: dict[str, Any], topic: str | None) -> bytes:
     if isinstance(payload, str) and (topic is not None or not fields.get("hex")):
         return payload.encode("utf-8", "surrogatepass")
     if isinstance(payload, (dict, list)):
-        return msgspec.json.encode(payload)
+        return json_bytes(payload)
     if fields.get("request") and fields.get("response"):
         # A Modbus exchange: the request says which registers the answer brings.
         return _hex(fields, "request") + _hex(fields, "response")
@@ -145,9 +148,9 @@ def _hex(fields: dict[str, Any], name: str) -> bytes:
     if not isinstance(text, str):
         raise ContentError("line.hex", f"{name} is no text")
     try:
-        return bytes.fromhex(text)
-    except (ValueError, binascii.Error):
-        digits = "".join(text.split())
+        return bytes.fromhex(_SEPARATORS.sub("", text))
+    except ValueError:
+        digits = _SEPARATORS.sub("", text)
         at = next((place for place, digit in enumerate(digits) if digit not in "0123456789abcdefABCDEF"), len(digits))
         raise ContentError("line.hex", f"{name} is not hexadecimal at digit {at} of {len(digits)}", at // 2) from None
 

@@ -173,6 +173,14 @@ def test_a_batch_answers_every_line_in_order():
             assert telegram["registers"][0]["value"] == "1234"
 
 
+def test_digits_may_be_spaced_and_payloads_may_be_objects():
+    spaced, parsed = batch(
+        line(id=1, hex="0x" + FRAME.hex(":")), line(id=2, topic="x", payload={"serial": "1", "energy_kwh": 12.5})
+    )
+    assert spaced["telegrams"][0]["meter"]["serial"] == "12345678"
+    assert parsed["telegrams"][0]["records"][0]["value"] == "12.5"
+
+
 def test_a_line_longer_than_any_message_is_skipped(monkeypatch):
     monkeypatch.setattr(decode_batch, "MAX_LINE_BYTES", 1000)
     answers = batch(line(id=1, hex="00" * 5000), line(id=2, hex=FRAME.hex()))
