@@ -94,13 +94,18 @@ class _Share:
         self._changed = True
 
     async def wait(self) -> None:
-        """Until the next look: a change of the registry, or the round's time. Changes come in swarms: gather them."""
+        """Until the next look: gateways or buses changed, or the round's time.
+
+        Changes come in swarms (an import, thousands of first telegrams that make registers): they are gathered, and
+        news of single meters wait for the round.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + ROUND_S
         while (left := end - loop.time()) > 0:
-            async for _ in self._connection.notifies(timeout=left, stop_after=1):
+            async for notice in self._connection.notifies(timeout=left, stop_after=1):
                 self._changed = True
-                end = min(end, loop.time() + GATHER_S)
+                if notice.payload == "all":
+                    end = min(end, loop.time() + GATHER_S)
 
     async def look_round(self) -> None:
         """Give up what is too much or not ours, take what is free, start and change what is read."""

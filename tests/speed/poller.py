@@ -76,13 +76,20 @@ _LINKS = (
     "INSERT INTO meter_link (meter_id, bus_id, address) SELECT m.meter_id, b.bus_id, mod(m.serial::int, 100)::text"
     " FROM meter m JOIN gateway g ON g.code = 'G' || (m.serial::int / 100 + 1) JOIN bus b USING (gateway_id)"
 )
+# Meters that were read before: first contact would make these.
+_REGISTERS = (
+    "INSERT INTO register (meter_id, name, quantity, unit, scale, digits) SELECT meter_id, name, quantity, unit, scale, 8"
+    " FROM meter, (VALUES ('energy', 'heat_energy', 'kWh', 0), ('volume', 'volume', 'm3', -2),"
+    " ('supply_temperature', 'supply_temperature', '°C', -2), ('return_temperature', 'return_temperature', '°C', -2))"
+    " AS r (name, quantity, unit, scale)"
+)
 
 
 async def register(url: str, addresses: list[str]) -> None:
     """The fleet in one transaction."""
     pool = await open_pool(url)
     async with pool.connection() as connection, connection.transaction():
-        for query in (_GATEWAYS, _BUSES, _METERS, _LINKS):
+        for query in (_GATEWAYS, _BUSES, _METERS, _LINKS, _REGISTERS):
             await connection.execute(query, {"addresses": addresses, "baud": BAUD, "meters": METERS})
     await pool.close()
 
@@ -101,7 +108,7 @@ async def polled(url: str, folder: Path, gateways: int, seconds: float, dead: in
             def reads() -> float:
                 return pipeline.counters.readings._value.get()
 
-            # First contact makes registers; what counts is the life after it.
+            # Everybody once, then what counts is the life after it.
             while reads() < 4 * METERS * (gateways - dead) or pipeline.depth > gateways:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             await asyncio.sleep(5)
