@@ -4,14 +4,17 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from api.cli import decode_batch
 from api.cli.decode_batch import decode_lines
+from api.cli.main import app
 from protocols.mbus import record_bytes, wired_frame, wireless_telegram
 from protocols.mqtt import chirpstack, wmbusmeters
 from protocols.telegram import MeterId
@@ -23,14 +26,21 @@ DAMAGED = FRAME[:-2] + bytes([FRAME[-2] ^ 1]) + FRAME[-1:]
 KEY = bytes(range(16))
 
 
+@dataclass
+class Finished:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
 def run(*words, text=None):
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli.main", "decode", *words],
-        input=text,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    """The command in this process; what it raised unexpectedly is raised."""
+    found = CliRunner().invoke(app, ["decode", *words], input=text)
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return Finished(found.exit_code, found.stdout_bytes, found.stderr_bytes)
 
 
 def test_into_a_pipe_it_prints_one_telegram_as_json():
