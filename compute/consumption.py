@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compute.kernels.compiled import Bool, Int8, Int32, Int64, compiled
+from compute.estimation import Calendar, shape_gaps, weekends
+from compute.kernels.compiled import Bool, Float64, Int8, Int32, Int64, compiled
 from compute.kernels.differences import Anchors, Readings, Segments, chain
 from compute.kernels.resampling import cadence, interval_bits, totals_at
 from compute.quality import Method, Quality
@@ -37,27 +38,53 @@ class Rows:
     method: Int8
 
 
+class Plan(NamedTuple):
+    """How a block is to be resampled: `bounds` (h+1,), `cadences_us` (p,) usual distance of readings, 0 where it is
+    to be found out, `area` (p,) rows in the calendar's weather, and the calendar for the shape of gaps.
+    """
+
+    bounds: Int64
+    cadences_us: Int64
+    area: Int64
+    calendar: Calendar
+
+
 @compiled
-def fill(
-    readings: Readings,
-    segments: Segments,
-    cadences_us: Int64,
-    bounds: Int64,
-    scratch: Anchors,
-    verdict: Int32,
-    out: Intervals,
-) -> None:
-    """Totals and bits of a block. `cadences_us`: (p,) usual distance of readings, 0 where it is to be found out."""
+def fill(readings: Readings, segments: Segments, plan: Plan, scratch: Anchors, verdict: Int32, out: Intervals) -> None:
+    """Totals and bits of a block, gaps shaped. `scratch`, `verdict`: room for the readings of one point, of the
+    block.
+    """
     steps = np.empty(64, np.int64)
     for point in range(len(segments.point_offsets) - 1):
         m = chain(readings, segments, point, scratch, verdict)
         anchors = Anchors(scratch.times[:m], scratch.totals[:m], scratch.flags[:m])
-        usual = cadences_us[point] if cadences_us[point] > 0 else cadence(anchors.times, steps)
-        totals_at(anchors, bounds, out.totals[point])
-        interval_bits(anchors, bounds, usual, out.bits[point], out.method[point])
+        usual = plan.cadences_us[point] if plan.cadences_us[point] > 0 else cadence(anchors.times, steps)
+        totals, bits, method = out.totals[point], out.bits[point], out.method[point]
+        totals_at(anchors, plan.bounds, totals)
+        interval_bits(anchors, plan.bounds, usual, bits, method)
+        shape_gaps(anchors, plan.bounds, plan.calendar, plan.area[point], totals, bits, method)
 
 
-def intervals_of(series: IndexSeries, grid: Grid, cadences_us: Int64 | None = None) -> Intervals:
+def plan_of(
+    grid: Grid,
+    points: int,
+    *,
+    cadences_us: Int64 | None = None,
+    area: Int64 | None = None,
+    outdoor_c: Float64 | None = None,
+) -> Plan:
+    """A plan for `points` points on a grid. `outdoor_c`: (a, d) daily mean outside temperature, unknown where None."""
+    days = len(grid.days) - 1
+    weather = np.full((1, days), np.nan) if outdoor_c is None else np.ascontiguousarray(outdoor_c, np.float64)
+    return Plan(
+        grid.hours,
+        np.zeros(points, np.int64) if cadences_us is None else cadences_us,
+        np.zeros(points, np.int64) if area is None or outdoor_c is None else area,
+        Calendar(grid.days, weekends(grid.day_bounds), weather),
+    )
+
+
+def intervals_of(series: IndexSeries, grid: Grid, plan: Plan | None = None) -> Intervals:
     """Consumption of `series` on `grid`.
 
     Parameters
@@ -66,20 +93,19 @@ def intervals_of(series: IndexSeries, grid: Grid, cadences_us: Int64 | None = No
         Index readings of p points.
     grid
         h hours.
-    cadences_us
-        (p,) int64, usual distance of readings in microseconds, 0 where unknown.
+    plan
+        What is known beside readings, see `plan_of`.
     """
     out = empty_intervals(series.points, len(grid.hours) - 1)
-    consume(series, np.zeros(series.points, np.int64) if cadences_us is None else cadences_us, grid.hours, out)
+    consume(series, plan or plan_of(grid, series.points), out)
     return out
 
 
-def consume(series: IndexSeries, cadences_us: Int64, bounds: Int64, out: Intervals) -> None:
-    """`fill` with scratch of the right size. `bounds`: (h+1,), `out`: buffers of as many points and intervals."""
+def consume(series: IndexSeries, plan: Plan, out: Intervals) -> None:
+    """`fill` with scratch of the right size. `out`: buffers of as many points and intervals."""
     size = longest(series)
     scratch = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32))
-    verdict = np.empty(len(series.times), np.int32)
-    fill(readings_of(series), segments_of(series), cadences_us, bounds, scratch, verdict, out)
+    fill(readings_of(series), segments_of(series), plan, scratch, np.empty(len(series.times), np.int32), out)
 
 
 def empty_intervals(points: int, hours: int) -> Intervals:

@@ -61,6 +61,15 @@ def unknown_points(count: int) -> Points:
     )
 
 
+def select_points(points: Points, positions: Int64) -> Points:
+    """Some of the points. `positions`: (q,) int64; a parent that is not among them is unknown (-1)."""
+    place = np.full(len(points) + 1, -1, np.int64)
+    place[positions] = np.arange(len(positions))
+    own: dict[str, Any] = {item.name: getattr(points, item.name)[positions] for item in dataclasses.fields(Points)}
+    own["parent"] = place[own["parent"]]
+    return Points(**own)
+
+
 @dataclass(frozen=True, slots=True)
 class Days:
     """Daily figures of p points over d local days.
@@ -120,20 +129,13 @@ class Days:
 
     def select(self, positions: Int64) -> "Days":
         """The same view of some points. `positions`: (q,) int64. Parents outside the selection are unknown (-1)."""
-        count = len(self.points)
-        place = np.full(count + 1, -1, np.int64)
-        place[positions] = np.arange(len(positions))
-        own: dict[str, Any] = {
-            item.name: getattr(self.points, item.name)[positions] for item in dataclasses.fields(Points)
-        }
-        own["parent"] = place[own["parent"]]
         rows: dict[str, Any] = {}
         for item in dataclasses.fields(Days):
             value: NDArray[Any] | Points = getattr(self, item.name)
             if item.name in ("bounds", "now_us"):
                 rows[item.name] = value
             elif isinstance(value, Points):
-                rows[item.name] = Points(**own)
+                rows[item.name] = select_points(self.points, positions)
             else:
                 rows[item.name] = value[positions]
         return Days(**rows)

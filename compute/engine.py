@@ -29,7 +29,7 @@ from compute.anomalies import (
     undercooling,
     zero,
 )
-from compute.consumption import Intervals, consume, empty_intervals
+from compute.consumption import Intervals, consume, empty_intervals, plan_of
 from compute.days import ACTIVE, Days
 from compute.findings import Finding
 from compute.incidents import causes
@@ -43,7 +43,8 @@ from compute.rules import Rule, RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, climate
 from compute.series import Grid, IndexSeries, last_times
-from compute.view import View
+from compute.validation.limits import HourLimits, mark_hours
+from compute.view import J_PER_KWH, ML_PER_M3, View
 
 DAY_US = 86_400_000_000
 UNCOVERED = int(Quality.MISSING | Quality.PARTIAL)
@@ -111,10 +112,10 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
             reuse, rows=positions, grid=inputs.grid, last_us=last, device=inputs.device, clock_s=inputs.clock_s,
             rejected=inputs.rejected,
         )  # fmt: skip
-    table = water_table()
+    table, outdoor = water_table(), _daily_mean(inputs.outdoor_c, inputs.grid.days)
 
     def work(start: int) -> None:
-        _block(inputs, result, start, min(p, start + BLOCK_POINTS), table)
+        _block(inputs, result, slice(start, min(p, start + BLOCK_POINTS)), table, outdoor)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, range(0, p, BLOCK_POINTS)):
@@ -122,31 +123,41 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
     return result
 
 
-def _block(inputs: Inputs, result: Hourly, start: int, stop: int, table: Float64) -> None:
-    """Everything of the points `start` to `stop`, while their hours are in the cache."""
-    for series, out, figures in (
-        (inputs.energy, result.energy, result.energy_days),
-        (inputs.volume, result.volume, result.volume_days),
+def _block(inputs: Inputs, result: Hourly, own: slice, table: Float64, outdoor: Float64) -> None:
+    """Everything of the points of a slice, while their hours are in the cache."""
+    start, stop = own.start, own.stop
+    points, grid = inputs.points, inputs.grid
+    plan = plan_of(
+        grid, stop - start, cadences_us=points.cadence_us[own], area=np.maximum(points.area[own], 0), outdoor_c=outdoor
+    )
+    for series, out, figures, step, design in (
+        (inputs.energy, result.energy, result.energy_days, points.energy_step_kwh * J_PER_KWH, points.design_load_kw),
+        (inputs.volume, result.volume, result.volume_days, points.volume_step_m3 * ML_PER_M3, points.qp_m3h),
     ):
-        own = Intervals(out.totals[start:stop], out.bits[start:stop], out.method[start:stop])
-        consume(series.select(start, stop), inputs.cadence_us[start:stop], inputs.grid.hours, own)
-        day_figures(own.totals, own.bits, inputs.grid.days, cut(figures, start, stop))
-    supply, back = inputs.supply_c.select(start, stop), inputs.return_c.select(start, stop)
+        block = Intervals(out.totals[own], out.bits[own], out.method[own])
+        consume(series.select(start, stop), plan, block)
+        scale = J_PER_KWH if out is result.energy else ML_PER_M3
+        mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, HourLimits())
+        day_figures(block.totals, block.bits, grid.days, cut(figures, start, stop))
+    _heat(inputs, result, own, table)
+    result.operating_s[own] = _daily(inputs.operating_s.select(start, stop), grid)
+    result.difference[own] = _daily(inputs.supply_volume.select(start, stop), grid)
+    result.difference[own] -= _daily(inputs.return_volume.select(start, stop), grid)
+
+
+def _heat(inputs: Inputs, result: Hourly, own: slice, table: Float64) -> None:
+    """Heat balance and sensors of the points of a slice."""
+    supply, back = inputs.supply_c.select(own.start, own.stop), inputs.return_c.select(own.start, own.stop)
     energy, volume = result.energy, result.volume
     heat_figures(
         Temperatures(supply.times, supply.values, supply.offsets, back.times, back.values, back.offsets),
-        Measured(
-            energy.totals[start:stop], volume.totals[start:stop], energy.bits[start:stop], volume.bits[start:stop]
-        ),
+        Measured(energy.totals[own], volume.totals[own], energy.bits[own], volume.bits[own]),
         inputs.grid.hours,
         inputs.grid.days,
-        inputs.supply_mounted[start:stop],
+        inputs.points.supply_mounted[own],
         table,
-        cut_heat(result.heat, start, stop),
+        cut_heat(result.heat, own.start, own.stop),
     )
-    result.operating_s[start:stop] = _daily(inputs.operating_s.select(start, stop), inputs.grid)
-    result.difference[start:stop] = _daily(inputs.supply_volume.select(start, stop), inputs.grid)
-    result.difference[start:stop] -= _daily(inputs.return_volume.select(start, stop), inputs.grid)
 
 
 def _daily(series: IndexSeries, grid: Grid) -> Float64:
@@ -155,7 +166,7 @@ def _daily(series: IndexSeries, grid: Grid) -> Float64:
     if len(series.times) == 0:
         return np.full((points, len(bounds) - 1), np.nan)
     out = empty_intervals(points, len(bounds) - 1)
-    consume(series, np.zeros(points, np.int64), bounds, out)
+    consume(series, plan_of(Grid(bounds, np.arange(len(bounds))), points), out)
     return np.where((out.bits & UNCOVERED) == 0, np.diff(out.totals, axis=1), np.nan)
 
 

@@ -109,7 +109,9 @@ def persistent(mask: Bool, days: int, needed: int) -> Bool:
 
 
 def group_median(values: NDArray[np.floating], group: Int64, *, least: int = 4) -> Float64:
-    """(p, d) median of each row's group on each day; NaN where fewer than `least` members are known. Group -1 has none."""
+    """(p, d) median of each row's group on each day; NaN where fewer than `least` members are known. Group -1 has
+    none.
+    """
     result = np.full(values.shape, np.nan)
     members = np.flatnonzero(group >= 0)
     order = members[np.argsort(group[members], kind="stable")]

@@ -1,7 +1,7 @@
 """Explain before alarming: one cause at a point instead of its symptoms, one incident instead of four hundred alerts.
 
-A swapped sensor also shows as zero use, a dead gateway as a hundred silent meters: the symptom is kept back where its cause
-is found at the same time.
+A swapped sensor also shows as zero use, a dead gateway as a hundred silent meters: the symptom is kept back where its
+cause is found at the same time.
 """
 
 from collections import defaultdict
@@ -44,7 +44,8 @@ EXPLAINS: Mapping[Kind, tuple[Kind, ...]] = {
 }
 # Days by which a symptom may stand out before or after its cause.
 SLACK_DAYS = 3
-# Causes that last until somebody mends them, though the finding tells only of their beginning: days they explain afterwards.
+# Causes that last until somebody mends them, though the finding tells only of their beginning: days they explain
+# afterwards.
 STANDING_DAYS: Mapping[Kind, int] = {
     Kind.UNIT_ERROR: 4000,
     Kind.FACTOR_ERROR: 30,
@@ -57,8 +58,8 @@ LEADING_DAYS: Mapping[Kind, int] = {Kind.LEAKAGE: 60}
 NEAR_DAYS = 10
 # What at a flat throws its building's balance.
 _UNBALANCES = (
-    Kind.UNIT_ERROR, Kind.FACTOR_ERROR, Kind.LOW_USE, Kind.ZERO_USE, Kind.SWAPPED_SENSORS, Kind.SENSOR_FAULT, Kind.BEHIND,
-    Kind.GARBAGE, Kind.NEIGHBOURS,
+    Kind.UNIT_ERROR, Kind.FACTOR_ERROR, Kind.LOW_USE, Kind.ZERO_USE, Kind.SWAPPED_SENSORS, Kind.SENSOR_FAULT,
+    Kind.BEHIND, Kind.GARBAGE, Kind.NEIGHBOURS,
 )  # fmt: skip
 # Kinds that one event brings over many points at once.
 SHARED = (Kind.COMMS_LOSS, Kind.ZERO_USE)
@@ -67,7 +68,9 @@ LEAST, SHARE = 4, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Many findings with one cause. `scope`: "gateway", "building" or "area" and its `number`; `members`: positions in the findings."""
+    """Many findings with one cause. `scope`: "gateway", "building" or "area" and its `number`; `members`: positions
+    in the findings.
+    """
 
     kind: str
     scope: str

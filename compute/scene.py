@@ -14,7 +14,8 @@ from compute.series import Grid, IndexSeries, SampleSeries
 class Scene:
     """What is known beside readings: the grid of h hours and d days, p points, `state` (p, d), and the weather.
 
-    `outdoor_c`: (a, h) float32 hourly outside temperature of each area, NaN where unknown. `now_us`: the present, epoch microseconds.
+    `outdoor_c`: (a, h) float32 hourly outside temperature of each area, NaN where unknown. `now_us`: the present,
+    epoch microseconds.
     """
 
     grid: Grid
@@ -26,14 +27,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Readings of p points on one grid; `cadence_us`: (p,) scheduled distance of readings, 0 where unknown.
+    """Readings of p points on one grid, with what is known of them; `outdoor_c`: (a, h) as in `Scene`, on this grid.
 
     `device`, `clock_s`: (p, d) what the meters said of themselves, None where nobody asked.
     """
 
     grid: Grid
-    cadence_us: Int64
-    supply_mounted: Bool
+    points: Points
+    outdoor_c: Float32
     energy: IndexSeries
     volume: IndexSeries
     supply_c: SampleSeries
@@ -69,7 +70,8 @@ class Hourly:
     days.
 
     `operating_s`, `difference`: (p, d) advance of the operating time in seconds and of E8 − E9 in 1e-6 m3·K. `device`,
-    `clock_s`: (p, d) as in `compute.days.Days`. `last_us`: (p,) instant of each point's last reading, 0 where there is none.
+    `clock_s`: (p, d) as in `compute.days.Days`. `last_us`: (p,) instant of each point's last reading, 0 where there
+    is none.
     """
 
     rows: Int64

@@ -64,7 +64,9 @@ def publish(
 def _incidents(
     connection: Connection[Any], places: Sequence[Place], days: Days, findings: Sequence[Finding], now: datetime
 ) -> dict[int, tuple[int, str]]:
-    """Position of a finding -> its incident and how it is raised: one alert for a silent gateway, none for an outage."""
+    """Position of a finding -> its incident and how it is raised: one alert for a silent gateway, none for an
+    outage.
+    """
     above: dict[int, tuple[int, str]] = {}
     for incident in incidents(findings, days):
         members = [findings[at] for at in incident.members]

@@ -158,7 +158,8 @@ def inputs_of(
     places: Sequence[Place],
     registers: Mapping[tuple[int, str], store.Row],
     whole: Grid,
-    cadence_us: Int64,
+    points: Points,
+    outdoor_c: NDArray[np.float32],
     until: datetime,
 ) -> Inputs:
     """Readings of places on a grid, up to the instant `until`."""
@@ -169,11 +170,11 @@ def inputs_of(
     rows = _Rows(table, _edits(connection, sorted(wanted), start, until))
     index = {role: _index(places, registers, rows, role, (whole, until)) for role in INDEX_ROLES}
     sample = {role: _samples(places, registers, rows, role) for role in SAMPLE_ROLES}
-    mounted = np.array([place.newest["mounting_side"] == "supply" for place in places], np.bool_)
     device, clock_s, rejected = _statuses(connection, places, whole, until)
     return Inputs(
-        whole, cadence_us, mounted, index["energy"], index["volume"], sample["supply_temperature"], sample["return_temperature"],
-        sample["flow"], index["operating_time"], index["supply_temperature_volume"], index["return_temperature_volume"], device, clock_s, rejected,
+        whole, points, outdoor_c, index["energy"], index["volume"], sample["supply_temperature"],
+        sample["return_temperature"], sample["flow"], index["operating_time"],
+        index["supply_temperature_volume"], index["return_temperature_volume"], device, clock_s, rejected,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from psycopg import Connection
 
 from compute import engine
 from compute.consumption import empty_intervals
-from compute.days import Days
+from compute.days import Days, select_points
 from compute.findings import Finding
 from compute.kernels.daily import DayFigures
 from compute.kernels.heat import HeatFigures
@@ -46,6 +46,7 @@ HISTORY = timedelta(days=75)
 AGES = (timedelta(days=2), timedelta(days=10), timedelta(days=40))
 # A new reading may change what the last readings before it were taken for.
 LOOK_AHEAD_READINGS = 5
+GAP_US, SHAPE_US = 36 * 3_600_000_000, 7 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,16 @@ class Zone:
         """Consumption of some places; those whose window holds no reading before the change come back as late."""
         places = [self.places[at] for at in rows]
         until = self.now + timedelta(microseconds=1)
-        inputs = inputs_of(self.connection, places, self.registers, whole, self.points.cadence_us[rows], until)
+        own = select_points(self.points, rows)
+        inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
         since = np.array([microseconds(due[int(at)]) for at in rows], np.int64)
         write_from, late = _write_from(inputs, since, int(whole.hours[0]))
         if _instant(int(whole.hours[0])) <= self.beginning:
             late = np.zeros(len(rows), np.bool_)
         result = engine.hourly(inputs, rows=rows)
-        kept = np.where(late, np.int64(2**62), write_from)
+        # A day's marks are set when it is complete: they may reach back to its midnight.
+        midnights = whole.day_bounds[np.maximum(np.searchsorted(whole.day_bounds, write_from, side="right") - 1, 0)]
+        kept = np.where(late, np.int64(2**62), midnights)
         for resolution in (HOUR, DAY):
             new = changes(self.connection, places, result, resolution, kept, self.rule_set_of[rows])
             self.changed += write_versions(self.connection, new, run_id=self.run_id, known_from=self.now)
@@ -210,7 +214,9 @@ def _write_from(inputs: Inputs, since: Int64, start: int) -> tuple[Int64, NDArra
             before = int(np.searchsorted(times, since[at]))
             if before:
                 result[at] = min(result[at], int(times[max(0, before - LOOK_AHEAD_READINGS)]))
-                late[at] = False
+                # The shape of a gap is learned from the days before it: they must be in the window.
+                gap = since[at] - int(times[before - 1]) > GAP_US
+                late[at] = bool(gap and int(times[before - 1]) - start < SHAPE_US)
     return np.where(late, start, result), late
 
 

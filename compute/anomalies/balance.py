@@ -11,7 +11,9 @@ from compute.kernels.compiled import Float64, Int64
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Share of the master's heat that no flat counted, over `days` days: outside the band, or changed by `change_points`."""
+    """Share of the master's heat that no flat counted, over `days` days: outside the band, or changed by
+    `change_points`.
+    """
 
     low_percent: float = -3.0
     high_percent: float = 20.0

@@ -12,7 +12,9 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """Operating hours below `percent` of the clock's over `days` days, and at least `hours` lost (the display shows hours)."""
+    """Operating hours below `percent` of the clock's over `days` days, and at least `hours` lost (the display shows
+    hours).
+    """
 
     percent: float = 98.0
     days: int = 7
@@ -35,7 +37,8 @@ def detect(days: Days, limits: Behind) -> list[Finding]:
         found.append(
             Finding(
                 row, Kind.BEHIND, "H14", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]),
-                100.0 * (1.0 - float(share[row, first:end].max())), limits.percent, 100.0, "%", stake, 0.9, {"lost_h": gone},
+                100.0 * (1.0 - float(share[row, first:end].max())), limits.percent, 100.0, "%",
+                stake, 0.9, {"lost_h": gone},
             )
         )  # fmt: skip
     return found

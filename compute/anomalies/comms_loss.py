@@ -42,7 +42,9 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
 
 
 def _silent(days: Days, limits: CommsLoss) -> list[Finding]:
-    """Points whose last reading is long ago. The end is the last midnight, so that a run an hour later says the same."""
+    """Points whose last reading is long ago. The end is the last midnight, so that a run an hour later says the
+    same.
+    """
     found = []
     for row in np.flatnonzero((days.last_us > 0) & (days.state[:, -1] != ABSENT)):
         hours = (days.now_us - int(days.last_us[row])) / HOUR_US
@@ -59,6 +61,7 @@ def _finding(days: Days, row: int, start: int, stop: int, hours: float, limits: 
     inside = (days.bounds[:-1] >= start) & (days.bounds[1:] <= stop)
     stake = float(np.nansum(days.expected_kwh[row, inside]))
     return Finding(
-        row, Kind.COMMS_LOSS, "V4", grade(hours >= limits.fail_h), start, stop, hours, 0.0, limits.warn_h, "h", stake, 0.9,
+        row, Kind.COMMS_LOSS, "V4", grade(hours >= limits.fail_h), start, stop, hours, 0.0, limits.warn_h, "h",
+        stake, 0.9,
         {"gateway": float(days.points.gateway[row])},
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Factor error: energy does not fit volume and temperatures, so pulse value, factor or mounting side are wrong (H1, H2, H3).
+"""Factor error: energy does not fit volume and temperatures, so pulse value, factor or mounting side are wrong (H1,
+H2, H3).
 
 Coarse displays and hourly temperatures blur a day; sums over a week and a month are sharp.
 """
@@ -15,8 +16,8 @@ from compute.signature import usual_before
 
 @dataclass(frozen=True, slots=True)
 class FactorError:
-    """`percent` over `days` days with at most `idle_h` hours a day without flow; the other mounting side: a move of at least
-    `side_percent` over `side_days` that fits to a share of `side_fit`.
+    """`percent` over `days` days with at most `idle_h` hours a day without flow; the other mounting side: a move of
+    at least `side_percent` over `side_days` that fits to a share of `side_fit`.
     """
 
     percent: float = 10.0
@@ -35,7 +36,8 @@ class FactorError:
 def detect(days: Days, limits: FactorError) -> list[Finding]:
     """One finding a run of days at whose end energy and heat balance disagree."""
     residual, sure = _residual(days, limits.days, limits)
-    # Where the flow comes and goes within the hour, hourly temperatures do not belong to it: everybody's balance shifts.
+    # Where the flow comes and goes within the hour, hourly temperatures do not belong to it: everybody's balance
+    # shifts.
     idle = trailing_sum(days.idle_h, limits.days) <= limits.idle_h * limits.days
     common = group_median(np.where(sure, residual, np.nan), days.points.area, least=5)
     with np.errstate(invalid="ignore"):
@@ -63,7 +65,8 @@ def _finding(days: Days, residual: Float64, span: tuple[int, int, int], limits: 
     seen = float(np.nanmedian(residual[row, first:end]))
     stake = float(np.nansum(np.abs(days.measured_kwh[row, begin:end] - days.balance_kwh[row, begin:end])))
     return Finding(
-        row, Kind.FACTOR_ERROR, "H1", grade(abs(seen) > limits.fail_percent), int(days.bounds[begin]), int(days.bounds[end]),
+        row, Kind.FACTOR_ERROR, "H1", grade(abs(seen) > limits.fail_percent),
+        int(days.bounds[begin]), int(days.bounds[end]),
         seen, -limits.percent, limits.percent, "%", stake, 0.9, {"ratio": 1.0 + seen / 100.0},
     )  # fmt: skip
 
@@ -93,7 +96,8 @@ def _other_side(days: Days, limits: FactorError) -> list[Finding]:
         found.append(
             Finding(
                 row, Kind.FACTOR_ERROR, "H2", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]), seen,
-                -limits.side_percent, limits.side_percent, "%", stake, 0.6, {"other_side_percent": float(move[row, end - 1])},
+                -limits.side_percent, limits.side_percent, "%", stake, 0.6,
+                {"other_side_percent": float(move[row, end - 1])},
             )
         )  # fmt: skip
     return found

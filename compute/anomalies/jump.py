@@ -17,9 +17,9 @@ ESTIMATED = int(Quality.ESTIMATED)
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """`robust_z`: residual over spread; `load_percent`: of the design load; `min_percent`: over the expectation in one day,
-    `lasting_percent` on `lasting_days` days; `drop_percent`: to which the temperature drop fell with it; `min_steps`;
-    `off_season_loads`: days of design load that one day off season must exceed.
+    """`robust_z`: residual over spread; `load_percent`: of the design load; `min_percent`: over the expectation in
+    one day, `lasting_percent` on `lasting_days` days; `drop_percent`: to which the temperature drop fell with it;
+    `min_steps`; `off_season_loads`: days of design load that one day off season must exceed.
     """
 
     robust_z: float = 5.0
@@ -35,7 +35,9 @@ class Jump:
 
 
 def detect(days: Days, limits: Jump) -> list[Finding]:
-    """One finding a run of days above the band: at once and large, or smaller, lasting and with an open valve's signs."""
+    """One finding a run of days above the band: at once and large, or smaller, lasting and with an open valve's
+    signs.
+    """
     sigma, points = days.sigma_kwh, days.points
     with np.errstate(invalid="ignore", divide="ignore"):
         # What everybody in the area uses more today is weather.

@@ -13,7 +13,9 @@ from compute.findings import Finding, Kind, Severity, group_median, runs, traili
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Intensity over `days` heating days below `percent` of the house's median and `robust_z` spreads (of logarithms) away."""
+    """Intensity over `days` heating days below `percent` of the house's median and `robust_z` spreads (of logarithms)
+    away.
+    """
 
     percent: float = 38.0
     robust_z: float = 3.0

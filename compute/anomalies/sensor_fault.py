@@ -1,4 +1,6 @@
-"""Sensor fault: end of scale, a drifted supply sensor, air in the flow sensor, flow without energy (H4, H7, H8, V16)."""
+"""Sensor fault: end of scale, a drifted supply sensor, air in the flow sensor, flow without energy (H4, H7, H8,
+V16).
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,9 @@ UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
 
 @dataclass(frozen=True, slots=True)
 class SensorFault:
-    """`broken_h`: hours at the end of scale; `drift_k`, `drift_days`: supply against the area's; `flow_steps`: without energy."""
+    """`broken_h`: hours at the end of scale; `drift_k`, `drift_days`: supply against the area's; `flow_steps`:
+    without energy.
+    """
 
     broken_h: float = 12.0
     drift_k: float = 6.0

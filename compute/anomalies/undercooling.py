@@ -1,7 +1,7 @@
 """Undercooling: the water goes back nearly as warm as it came (H9).
 
-The temperature drop is taken from energy over volume, which needs no temperature reading; it is judged against the point's
-own past and against the area, because a cold spell changes it for everybody.
+The temperature drop is taken from energy over volume, which needs no temperature reading; it is judged against the
+point's own past and against the area, because a cold spell changes it for everybody.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """One typed door to Numba: every kernel of this project is compiled the same way.
 
 Rules: `nogil`, cached on disk, no fastmath (results are equal on every machine and thread), division as NumPy does it.
-Parallelism is not in the kernels: callers run blocks of points on threads. A cached kernel holds the machine code of the
-kernels it calls, and Numba looks only at the caller's file: here a change in any kernel makes all of them new.
+Parallelism is not in the kernels: callers run blocks of points on threads. A cached kernel holds the machine code of
+the kernels it calls, and Numba looks only at the caller's file: here a change in any kernel makes all of them new.
 """
 
 from collections.abc import Callable

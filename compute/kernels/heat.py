@@ -1,7 +1,7 @@
 """What temperatures, volume and energy of a day say of each other: the hourly heat balance and the sensors' state.
 
-Temperatures are hourly means; a day's balance sums only hours in which everything was measured, so that both sides of it
-cover the same hours.
+Temperatures are hourly means; a day's balance sums only hours in which everything was measured, so that both sides of
+it cover the same hours.
 """
 
 from typing import Any, NamedTuple
@@ -42,10 +42,11 @@ class Measured(NamedTuple):
 class HeatFigures(NamedTuple):
     """Figures of days, each (p, d) float32, NaN where nothing was measured.
 
-    `supply_c`, `return_c`: weighted by volume where there is any; `measured_kwh`, `balance_kwh`: energy counted and energy
-    that volume and temperatures give, over the same hours; `other_kwh`: the same for the flow sensor on the other side;
-    `reversed_h`: hours with flow and the return warmer than the supply; `broken_h`: hours with a sensor at its end of scale;
-    `static_h`: hours in a row with the same pair of temperatures, at the end of the day; `idle_h`: hours without flow.
+    `supply_c`, `return_c`: weighted by volume where there is any; `measured_kwh`, `balance_kwh`: energy counted and
+    energy that volume and temperatures give, over the same hours; `other_kwh`: the same for the flow sensor on the
+    other side; `reversed_h`: hours with flow and the return warmer than the supply; `broken_h`: hours with a sensor
+    at its end of scale; `static_h`: hours in a row with the same pair of temperatures, at the end of the day;
+    `idle_h`: hours without flow.
     """
 
     supply_c: Float32
@@ -76,7 +77,9 @@ def heat_day(
     table: Float64,
     row: Float64,
 ) -> None:
-    """Figures of one day, hours `span[0]` to `span[1]`; `row`: (9,) as in `HeatFigures`, `row[7]` carried over from the eve."""
+    """Figures of one day, hours `span[0]` to `span[1]`; `row`: (9,) as in `HeatFigures`, `row[7]` carried over from
+    the eve.
+    """
     weight, weighted_supply, weighted_return = 0.0, 0.0, 0.0
     plain, plain_supply, plain_return = 0, 0.0, 0.0
     energy, balance, other = 0.0, 0.0, 0.0

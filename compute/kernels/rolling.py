@@ -12,8 +12,8 @@ from compute.kernels.compiled import Float64, Int64, compiled
 def group_medians(values: Float64, order: Int64, bounds: Int64, least: int, out: Float64) -> None:
     """Median of each group on each day, written to the rows of its members.
 
-    `values`, `out`: (p, d); `order`: (n,) rows sorted by group; `bounds`: (g+1,) where each group begins in `order`. Rows
-    that are in no group keep what `out` holds.
+    `values`, `out`: (p, d); `order`: (n,) rows sorted by group; `bounds`: (g+1,) where each group begins in `order`.
+    Rows that are in no group keep what `out` holds.
     """
     most = 0
     for g in range(len(bounds) - 1):

@@ -14,8 +14,8 @@ _I = np.array(
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 8, 8, 21, 23, 29, 30, 31, 32]
 )  # fmt: skip
 _J = np.array(
-    [-2, -1, 0, 1, 2, 3, 4, 5, -9, -7, -1, 0, 1, 3, -3, 0, 1, 3, 17, -4, 0, 6, -5, -2, 10, -8, -11, -6, -29, -31, -38, -39,
-     -40, -41]
+    [-2, -1, 0, 1, 2, 3, 4, 5, -9, -7, -1, 0, 1, 3, -3, 0, 1, 3, 17, -4, 0, 6, -5, -2, 10, -8, -11, -6, -29, -31, -38,
+     -39, -40, -41]
 )  # fmt: skip
 _N = np.array(
     [0.14632971213167, -0.84548187169114, -3.756360367204, 0.33855169168385e1, -0.95791963387872, 0.15772038513228,
@@ -78,7 +78,9 @@ def looked_up(row: Float64, temperature_c: float) -> float:
 
 @compiled
 def heat_kwh(table: Float64, volume_m3: float, supply_c: float, return_c: float, supply_mounted: bool) -> float:
-    """Heat that a volume gave off between two temperatures, kWh: V·ρ(T at the flow sensor)·(h_s − h_r)/3600 (EN 1434-1)."""
+    """Heat that a volume gave off between two temperatures, kWh: V·ρ(T at the flow sensor)·(h_s − h_r)/3600 (EN
+    1434-1).
+    """
     at_sensor = supply_c if supply_mounted else return_c
     drop = looked_up(table[1], supply_c) - looked_up(table[1], return_c)
     return float(volume_m3 * looked_up(table[0], at_sensor) * drop / 3600.0)

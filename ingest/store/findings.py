@@ -93,7 +93,8 @@ WHERE incident_id = %(incident_id)s
 @dataclass(frozen=True, slots=True)
 class StoredFinding:
     """A finding with the names of the registry. `explanation`: what a person is shown; `incident_id`: what explains
-    it. `raised`: "open" for an alert of its own, "suppressed" where an incident's alert stands for it, "" for none at all.
+    it. `raised`: "open" for an alert of its own, "suppressed" where an incident's alert stands for it, "" for none at
+    all.
     """
 
     point_id: int

@@ -93,7 +93,7 @@ SELECT meter_id, ts, coalesce(extract(epoch FROM meter_time - ts), 'NaN')::float
     (CASE WHEN coalesce(info_code, 0) & 3 <> 0 THEN 1 ELSE 0 END)
     | (CASE WHEN coalesce(info_code, 0) & 12 <> 0 THEN 2 ELSE 0 END)
     | (CASE WHEN coalesce(info_code, 0) & 16 <> 0 THEN 4 ELSE 0 END)
-  ELSE (SELECT bit_or(CASE WHEN name LIKE '%sensor%' THEN 1 WHEN name ~ 'air|flow|empty' THEN 2 
+  ELSE (SELECT bit_or(CASE WHEN name LIKE '%sensor%' THEN 1 WHEN name ~ 'air|flow|empty' THEN 2
     WHEN name LIKE 'battery%' THEN 4 ELSE 8 END) FROM unnest(flags) AS name) END
 FROM meter_status WHERE ts >= {start} AND ts < {end} AND meter_id = ANY({meters}::int[])
 """
