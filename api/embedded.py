@@ -219,7 +219,7 @@ class EmbeddedPostgres:
                 "--no-sync", "--no-instructions",
             ],
             preexec_fn=self._entry, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, timeout=120,
-        )  # fmt: skip
+        )
         if done.returncode != 0:
             shutil.rmtree(self._cluster, ignore_errors=True)
             raise EmbeddedError(f"initdb failed: {done.stderr.strip().splitlines()[-1:]}")

@@ -67,9 +67,8 @@ def ingest(data: DataOption = None, database_url: DatabaseOption = None) -> None
     async def serve(url: str) -> None:
         from dataclasses import replace
 
-        from ingest.supervisor import run_ingest
-
         from ingest.clock import clock_from_text
+        from ingest.supervisor import run_ingest
 
         stop = stop_event(asyncio.get_running_loop())
         await run_ingest(replace(settings, database_url=url), stop, clock_from_text(settings.clock))

@@ -140,9 +140,9 @@ def _item(visitor: Visitor, sample_id: int, item: dict[str, Any]) -> None:
             ui.button(texts("Save"), on_click=done).props("no-caps unelevated")
 
     with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
-        tone = {"right": "good", "wrong": "critical"}.get(verdict or "", "info")
+        tone = {"correct": "good", "wrong": "critical"}.get(verdict or "", "info")
         shown = f"{link(code, '/points/' + code)} {pill(texts(verdict or 'open'), tone)}"
         ui.html(shown, sanitize=False)
         with ui.row().classes("gap-1"):
-            ui.button(texts("Right"), on_click=lambda: settle("right")).props("no-caps outline dense")
+            ui.button(texts("Right"), on_click=lambda: settle("correct")).props("no-caps outline dense")
             ui.button(texts("Wrong…"), on_click=wrong).props("no-caps flat dense")
