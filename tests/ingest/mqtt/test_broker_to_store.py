@@ -106,8 +106,8 @@ async def test_a_frame_in_two_halves_is_booked_once_and_its_pieces_are_kept(
     source = await listen("dtu")
     await asyncio.to_thread(publish, broker.port, [("dtu/1/up", CJT188[:20]), ("dtu/1/up", CJT188[20:])])
     await reached(lambda: source.counters.acknowledged == 2)
-    protocols = await book.rows("SELECT protocol FROM delivery ORDER BY delivery_id")
-    assert [row[0] for row in protocols] == ["fragment", "fragment", "cjt188"]
+    protocols = await book.rows("SELECT protocol FROM delivery ORDER BY protocol")
+    assert [row[0] for row in protocols] == ["cjt188", "fragment", "fragment"]
     assert (
         await book.value("SELECT value FROM reading JOIN register USING (register_id) WHERE name = 'energy'") == 123400
     )
