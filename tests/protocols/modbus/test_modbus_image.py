@@ -199,3 +199,28 @@ def test_a_float_beyond_any_display_is_no_value() -> None:
     owner = profile('{ name = "p", address = 0, type = "f32", quantity = "energy", unit = "kWh", decimals = 2 }')
     telegram = telegram_from_image(image_from_blocks([(3, 0, [0x7F00, 0])]), owner, "1")
     assert (telegram.records[0].value, telegram.records[0].error) == (None, "value.range")
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "energy": st.integers(0, 2**32 - 2).map(Decimal),
+            "volume": st.integers(0, 2**32 - 2).map(lambda count: Decimal(count).scaleb(-2)),
+            "power": st.integers(-(2**31), 2**31 - 2).map(lambda count: Decimal(count).scaleb(-1)),
+            "flow": st.integers(-(2**31), 2**31 - 2).map(lambda count: Decimal(count).scaleb(-3)),
+            "supply_temperature": st.integers(-(2**15) + 1, 2**15 - 1).map(lambda count: Decimal(count).scaleb(-2)),
+            "return_temperature": st.none(),
+        }
+    )
+)
+def test_what_a_device_shows_is_what_is_read(values: dict[str, Decimal | None]) -> None:
+    owner = catalogue().get("modbus-a")
+    found = read(owner, **values)
+    assert {name: found[name].value for name in values} == values
+    assert found["return_temperature"].error == "value.sentinel"
+
+
+def test_the_void_of_one_type_is_a_value_of_another() -> None:
+    owner = catalogue().get("modbus-a")
+    assert read(owner, power=Decimal("-0.1"))["power"].value == Decimal("-0.1")
+    assert read(owner, energy=2**31 - 1)["energy"].value == 2**31 - 1
