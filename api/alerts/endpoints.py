@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import AwareDatetime
 
 from api.access import Actor, Reader, Reviewer
-from api.alerts import service
+from api.alerts import evidence, service
 from api.alerts.schemas import (
     Acknowledge,
     AlertItem,
@@ -21,6 +22,7 @@ from api.alerts.schemas import (
     _Decision,
 )
 from api.alerts.service import Decision
+from api.billing.formats import json_response
 from api.context import Connection, Parts
 from api.errors import RevisionRequiredError
 from api.idempotency import IdempotentRoute
@@ -139,6 +141,22 @@ async def bulk(body: Bulk, actor: Reviewer, connection: Connection) -> dict[str,
 async def get_alert(alert_id: AlertId, actor: Reader, connection: Connection, response: Response) -> dict[str, Any]:
     """The ETag is the revision that a decision names."""
     return _tagged(await service.get(connection, actor, alert_id, now=_now()), response)
+
+
+@router.get("/alerts/{alert_id}/evidence", summary="What a decision rests on")
+async def get_evidence(
+    alert_id: AlertId,
+    actor: Reader,
+    connection: Connection,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+) -> Response:
+    """Index, consumption, temperatures, neighbours, weather, and the newest raw telegrams as hex."""
+    for name, instant in (("from", since), ("to", until)):
+        if instant is not None and not 1990 <= instant.year <= 2190:
+            raise InvalidInputError(f"{name} is outside 1990-2190", field=name)
+    made = await evidence.of_alert(connection, actor, alert_id, now=_now(), start=since, end=until)
+    return json_response(made)
 
 
 async def _decide(

@@ -173,6 +173,20 @@ async def test_precision_of_a_rule_comes_from_verdicts(service, new_place, new_a
     ]
 
 
+async def test_the_evidence_holds_index_consumption_and_raw_telegrams(service, new_place, new_alert, push_hours):
+    place = await new_place()
+    first = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=49)
+    await push_hours(place, first, 48)
+    alert_id = await new_alert(place, opened=NOW - timedelta(days=1))
+    made = (await service.caller("reviewer").get(f"/api/v1/alerts/{alert_id}/evidence")).json()
+    (index, volume) = made["series"]
+    assert (index["unit"], len(index["values"]), index["values"][0]) == ("kWh", 48, pytest.approx(1000))
+    assert volume["unit"] == "m3"
+    assert bytes.fromhex(made["deliveries"][0]["payload"]).startswith(b"{")
+    bad = await service.caller("reviewer").get(f"/api/v1/alerts/{alert_id}/evidence", params={"from": "0001-01-01T00:00:00Z"})
+    assert bad.status_code == 422
+
+
 @pytest.mark.parametrize("text", ["'; DROP TABLE alert; --", "<script>alert(1)</script>", "%_\\", "\u202e"])
 async def test_words_are_only_words(service, new_place, new_alert, text):
     place = await new_place()
