@@ -93,7 +93,7 @@ class FleetBuilder:
             qps.append(qp_for(total * 1.5))
             members = dwellings.house == number
             point = Point(
-                f"{house.name}-00", area, house.name, "building", f"{self._areas[area].name} {house.name}", "",
+                f"{house.name}-00", area, house.name, "building", f"{self._areas[area].name} {house.name} 00", "",
                 round(float(dwellings.area_m2[members].sum()), 1), round(total * 1.06, 1),
                 *_place(self._slots[codes[number][0]].point), (Spell("active", self.start - timedelta(days=900)),),
             )  # fmt: skip
