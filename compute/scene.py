@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from compute.consumption import Intervals
-from compute.days import Points
+from compute.days import Points, select_points
 from compute.kernels.compiled import Bool, Float32, Float64, Int8, Int32, Int64
 from compute.kernels.daily import DayFigures
 from compute.kernels.heat import HeatFigures
@@ -46,6 +48,26 @@ class Inputs:
     device: Int32 | None = None
     clock_s: Float32 | None = None
     rejected: Int32 | None = None
+
+    def select(self, start: int, stop: int) -> "Inputs":
+        """The inputs of points `start` to `stop`, without copying readings: a partition."""
+        own = slice(start, stop)
+        return Inputs(
+            self.grid,
+            select_points(self.points, np.arange(start, stop)),
+            self.outdoor_c,
+            self.energy.select(start, stop),
+            self.volume.select(start, stop),
+            self.supply_c.select(start, stop),
+            self.return_c.select(start, stop),
+            self.flow_m3h.select(start, stop),
+            self.operating_s.select(start, stop),
+            self.supply_volume.select(start, stop),
+            self.return_volume.select(start, stop),
+            None if self.device is None else self.device[own],
+            None if self.clock_s is None else self.clock_s[own],
+            None if self.rejected is None else self.rejected[own],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Rules: the marks of touched meters are taken in the transaction that writes the 
 everything as it was and the next one does its work; a run without new data changes nothing; one run at a time.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from ingest.assessment_cluster import Cluster
 from ingest.assessment_loading import Place, places_of
 from ingest.assessment_zone import Zone, ZoneResult
 from ingest.store import consumption, series, touched
@@ -44,7 +46,6 @@ class Order:
     full: bool
     points: tuple[int, ...] | None
     silence: bool
-    cluster: str | None
 
 
 def assess(
@@ -88,8 +89,10 @@ def assess(
         run_id = consumption.start_run(connection, ENGINE, now)
         connection.commit()
         try:
-            order = Order(full, None if points is None else tuple(points), silence, cluster)
-            report = _run(connection, run_id, now, progress or _silent, order)
+            order = Order(full, None if points is None else tuple(points), silence)
+            with contextlib.ExitStack() as stack:
+                workers = None if cluster is None else stack.enter_context(Cluster(cluster))
+                report = _run(connection, run_id, now, progress or _silent, order, workers)
         except BaseException as error:
             connection.rollback()
             consumption.finish_run(
@@ -149,6 +152,7 @@ def _run(
     now: datetime,
     progress: Progress,
     order: Order,
+    workers: Cluster | None,
 ) -> AssessmentReport:
     """Everything of one run, in one transaction."""
     progress("looking for new readings", 0, 0)
@@ -159,7 +163,7 @@ def _run(
     for at, place in enumerate(everywhere):
         zones.setdefault(place.newest["time_zone"], []).append(at)
     for name, members in zones.items():
-        zone = Zone(connection, name, [everywhere[at] for at in members], run_id, now, progress)
+        zone = Zone(connection, name, [everywhere[at] for at in members], run_id, now, progress, workers)
         result = zone.assess(work)
         report = replace(
             report,

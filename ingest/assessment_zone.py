@@ -26,6 +26,7 @@ from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season
 from compute.series import Grid
 from compute.view import UNUSABLE
+from ingest.assessment_cluster import Cluster
 from ingest.assessment_findings import publish
 from ingest.assessment_loading import Place, grid_of, inputs_of, points_table, registers_of, states_table
 from ingest.assessment_rows import DAY, HOUR, changes
@@ -73,7 +74,9 @@ class Zone:
         run_id: int,
         now: datetime,
         progress: Progress,
+        cluster: Cluster | None = None,
     ) -> None:
+        self.cluster = cluster
         self.connection, self.name, self.places = connection, name, places
         self.run_id, self.now, self.progress = run_id, now, progress
         self.beginning = series.first_reading(connection) or now
@@ -141,7 +144,7 @@ class Zone:
         write_from, late = _write_from(inputs, since, int(whole.hours[0]))
         if _instant(int(whole.hours[0])) <= self.beginning:
             late = np.zeros(len(rows), np.bool_)
-        result = engine.hourly(inputs, rows=rows)
+        result = self.cluster.hourly(inputs, rows) if self.cluster else engine.hourly(inputs, rows=rows)
         # A day's marks are set when it is complete: they may reach back to its midnight.
         midnights = whole.day_bounds[np.maximum(np.searchsorted(whole.day_bounds, write_from, side="right") - 1, 0)]
         kept = np.where(late, np.int64(2**62), midnights)
