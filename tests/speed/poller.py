@@ -78,8 +78,9 @@ _LINKS = (
 )
 # Meters that were read before: first contact would make these.
 _REGISTERS = (
-    "INSERT INTO register (meter_id, name, quantity, unit, scale, digits) SELECT meter_id, name, quantity, unit, scale, 8"
-    " FROM meter, (VALUES ('energy', 'heat_energy', 'kWh', 0), ('volume', 'volume', 'm3', -2),"
+    "INSERT INTO register (meter_id, name, quantity, unit, scale, digits)"
+    " SELECT meter_id, name, quantity, unit, scale, 8 FROM meter,"
+    " (VALUES ('energy', 'heat_energy', 'kWh', 0), ('volume', 'volume', 'm3', -2),"
     " ('supply_temperature', 'supply_temperature', '°C', -2), ('return_temperature', 'return_temperature', '°C', -2))"
     " AS r (name, quantity, unit, scale)"
 )
