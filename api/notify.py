@@ -53,8 +53,15 @@ def is_quiet(now: datetime, zone: str, begins: time | None, ends: time | None) -
 
 
 async def add_rule(
-    connection: AsyncConnection[Any], actor: Actor, role: str, url: str, *, area_id: int | None = None,
-    min_severity: str = "critical", quiet: tuple[time, time] | None = None, language: str = "zh",
+    connection: AsyncConnection[Any],
+    actor: Actor,
+    role: str,
+    url: str,
+    *,
+    area_id: int | None = None,
+    min_severity: str = "critical",
+    quiet: tuple[time, time] | None = None,
+    language: str = "zh",
 ) -> int:
     """Who is told by which service; returns rule_id."""
     actor.require("admin")
@@ -65,7 +72,9 @@ async def add_rule(
     with _quirks_of_apprise():
         if not apprise.Apprise().add(url):
             raise InvalidInputError("this is no address that apprise knows", field="url")
-    number = await outbox.add_rule(connection, role, area_id, url, ["alert.opened"], min_severity, quiet, language, actor.name)
+    number = await outbox.add_rule(
+        connection, role, area_id, url, ["alert.opened"], min_severity, quiet, language, actor.name
+    )
     told = {"role": role, "area": area_id, "service": url.split(":", 1)[0], "min_severity": min_severity}
     await audit.record(connection, actor.name, "notification.add", f"notification/{number}", told)
     return number

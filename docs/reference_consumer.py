@@ -1,6 +1,7 @@
 """A billing system's side of the change feed, small enough to copy: pull, store, acknowledge, take adjustments.
 
-Rules: the cursor is stored together with the quantities it follows, so a crash between two pulls repeats a page and loses
+Rules: the cursor is stored together with the quantities it follows, so a crash between two pulls repeats a page and
+loses
 none; quantities are keyed by their number, so a repeated page changes nothing; an adjustment replaces what it names.
 """
 
@@ -48,7 +49,17 @@ class Consumer:
                 return taken
 
     def _keep(self, item: dict[str, Any]) -> None:
-        names = ("quantity_id", "period", "point", "service", "version", "state", "energy_j", "energy_kwh", "previous_id")
+        names = (
+            "quantity_id",
+            "period",
+            "point",
+            "service",
+            "version",
+            "state",
+            "energy_j",
+            "energy_kwh",
+            "previous_id",
+        )
         values = [item[name] for name in names]
         columns = ", ".join((*names, "body"))
         marks = ", ".join("?" * (len(names) + 1))
@@ -65,13 +76,16 @@ class Consumer:
             part = numbers[start : start + 10_000]
             self.client.post(f"{self.base}/billing/acknowledgements", json={"quantity_ids": part}).raise_for_status()
             with self.store:
-                self.store.executemany("UPDATE quantity SET acknowledged = 1 WHERE quantity_id = ?", [(n,) for n in part])
+                self.store.executemany(
+                    "UPDATE quantity SET acknowledged = 1 WHERE quantity_id = ?", [(n,) for n in part]
+                )
         return len(numbers)
 
     def current(self, period: str) -> Iterator[dict[str, Any]]:
         """The newest version of every quantity of a period: what is to be billed or corrected."""
         rows = self.store.execute(
-            "SELECT body FROM quantity q WHERE period = ? AND NOT EXISTS (SELECT 1 FROM quantity n WHERE n.period = q.period"
+            "SELECT body FROM quantity q WHERE period = ? AND NOT EXISTS ("
+            " SELECT 1 FROM quantity n WHERE n.period = q.period"
             " AND n.point = q.point AND n.service = q.service AND n.version > q.version) ORDER BY point, service",
             (period,),
         )

@@ -1,7 +1,8 @@
 """From index readings and validated intervals to a billing quantity: exact integers until the one rounding at the end.
 
 This file knows numbers, not the database. The total is the sum of the intervals; beside it stands the difference of the
-cut-off indexes, made from the readings by themselves. Where the two differ by a single joule, the quantity is not conserved
+cut-off indexes, made from the readings by themselves. Where the two differ by a single joule, the quantity is not
+conserved
 and the gate holds it back.
 """
 
@@ -41,9 +42,10 @@ class IndexReading:
 class CutOff:
     """The index at a cut-off instant, in counts after the segment's own origin.
 
-    basis: "target_date" (the meter's own value of that instant), "nearest" (within tolerance), "interpolated" (between two
-    readings farther away), "initial"/"final" (written down at the installation), "first"/"last" (the data begin or end here),
-    "missing". `at` is the instant that the index is for; `before` and `after` are the readings it rests on.
+    basis: "target_date" (the meter's own value of that instant), "nearest" (within tolerance), "interpolated"
+    (between two readings farther away), "initial" and "final" (written down at the installation), "first" and "last"
+    (the data begin or end here), "missing". `at` is the instant that the index is for; `before` and `after` are the
+    readings it rests on.
     """
 
     at: datetime
@@ -79,7 +81,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over the current intervals of a point and period: `total` in J or mL, of it `beyond` without any index behind it."""
+    """Sums over the current intervals of a point and period: `total` in J or mL, of it `beyond` without any index
+    behind it."""
 
     total: int = 0
     volume_ml: int | None = None
@@ -139,7 +142,8 @@ def floored(count: int, size: Fraction) -> int:
 def index_at(cut: CutOff, origin: int, size: Fraction, capacity: int | None) -> int | None:
     """Index at a cut-off in base units above `origin` (a count); None without any reading.
 
-    Between two readings it lies on their straight line, floored: the same rule by which the intervals are cut, so sums agree.
+    Between two readings it lies on their straight line, floored: the same rule by which the intervals are cut, so
+    sums agree.
     """
     before, after = cut.before, cut.after
     if before is None or after is None:
@@ -226,9 +230,15 @@ def _quality(empty: bool, estimated: float, edited: float, missing: float) -> st
 
 
 def _reason(
-    segments: Sequence[Segment], empty: bool, conserved: bool, estimated: float, edited: float, missing: float,
-    difference: int | None, gate: Gate,
-) -> str:  # fmt: skip
+    segments: Sequence[Segment],
+    empty: bool,
+    conserved: bool,
+    estimated: float,
+    edited: float,
+    missing: float,
+    difference: int | None,
+    gate: Gate,
+) -> str:
     if not segments:
         return "meter.missing"
     if empty:

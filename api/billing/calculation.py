@@ -1,6 +1,7 @@
 """Quantities of a period, computed area by area from intervals and index readings.
 
-Rules: cut-offs are local midnights of the point's area; a period that has not ended yet counts up to now; one pass serves
+Rules: cut-offs are local midnights of the point's area; a period that has not ended yet counts up to now; one pass
+serves
 all points of an area, so ten thousand points cost some dozens of queries.
 """
 

@@ -1,6 +1,7 @@
 """A period's quantities as columns: the fast way from the database to Arrow, Parquet, XLSX and bulk JSON.
 
-The database aggregates each column of a chunk into one array or one run of text; nothing in Python touches a single value.
+The database aggregates each column of a chunk into one array or one run of text; nothing in Python touches a single
+value.
 Sentinels stand for NULL on the way (arrays of plain width), validity bitmaps in the result.
 """
 
@@ -19,7 +20,8 @@ CHUNK: Final = 20_000
 _NULL: Final = -(2**63)
 _ARRAY_HEADER: Final = 20
 
-# column -> (SQL, kind). Kinds: i8 integers, f8 floats, text, time (microseconds), kwh/gj/m3 (exact decimals of an i8 column).
+# column -> (SQL, kind). Kinds: i8 integers, f8 floats, text, time (microseconds), kwh/gj/m3 (exact decimals of an i8
+# column).
 NUMBERS: Final[dict[str, LiteralString]] = {
     "quantity_id": "q.quantity_id",
     "service": "q.service::int8",
@@ -90,7 +92,8 @@ class Choice:
 
 
 async def batches(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[pa.RecordBatch]:
-    """Record batches of SCHEMA in order of point and service, CHUNK rows each; memory does not grow with their number."""
+    """Record batches of SCHEMA in order of point and service, CHUNK rows each; memory does not grow with their
+    number."""
     query = chunk_query(NUMBERS, FLOATS, TEXTS)
     after = (0, -1)
     while True:
@@ -170,7 +173,10 @@ def _strings(lengths: NDArray[np.int64], data: bytes) -> pa.Array:
     np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
     known = lengths >= 0
     return pa.Array.from_buffers(
-        pa.string(), len(lengths), [_validity(known), pa.py_buffer(offsets), pa.py_buffer(data)], null_count=int((~known).sum())
+        pa.string(),
+        len(lengths),
+        [_validity(known), pa.py_buffer(offsets), pa.py_buffer(data)],
+        null_count=int((~known).sum()),
     )
 
 
@@ -190,5 +196,8 @@ def _decimals(values: NDArray[np.int64], per: int, precision: int, scale: int) -
     words[:, 0] = counts
     words[:, 1] = counts >> 63
     return pa.Array.from_buffers(
-        pa.decimal128(precision, scale), len(counts), [_validity(known), pa.py_buffer(words)], null_count=int((~known).sum())
+        pa.decimal128(precision, scale),
+        len(counts),
+        [_validity(known), pa.py_buffer(words)],
+        null_count=int((~known).sum()),
     )

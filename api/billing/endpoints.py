@@ -190,7 +190,8 @@ async def explain(
     parts: Parts,
     as_known_on: AwareDatetime | None = None,
 ) -> Response:
-    """Segments, index readings, intervals, flags, rules, edits, and the raw bytes of the deliveries with their decoding."""
+    """Segments, index readings, intervals, flags, rules, edits, and the raw bytes of the deliveries with their
+    decoding."""
     made = await explanation.explain(connection, actor, quantity_id, parts.directory, known=as_known_on)
     return formats.json_response(made)
 

@@ -1,6 +1,7 @@
 """Why a quantity is what it is: from the kWh down to intervals, index readings, deliveries and their raw bytes.
 
-The two sums stand side by side: the intervals of the period, and the difference of the cut-off indexes. They agree to the
+The two sums stand side by side: the intervals of the period, and the difference of the cut-off indexes. They agree
+to the
 joule, or the explanation says by how much they don't.
 """
 
@@ -35,7 +36,8 @@ async def explain(
 ) -> Row:
     """Everything behind one version of a quantity.
 
-    `known`: show the intervals as they were known at that instant; else as the assessment left them that the quantity was
+    `known`: show the intervals as they were known at that instant; else as the assessment left them that the
+    quantity was
     computed from.
     """
     quantity = await service.quantity(connection, actor, quantity_id)

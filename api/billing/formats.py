@@ -1,7 +1,9 @@
 """Bulk answers of a period's quantities: streams in flat memory, whatever the number of points.
 
-CSV is written by the database itself (COPY); Arrow, Parquet, JSON lines and XLSX are made from column batches. A stream is
-one statement's view of the data or one repeatable-read transaction's: a freeze in between shows in none of its rows or all.
+CSV is written by the database itself (COPY); Arrow, Parquet, JSON lines and XLSX are made from column batches. A
+stream is
+one statement's view of the data or one repeatable-read transaction's: a freeze in between shows in none of its rows
+or all.
 """
 
 import asyncio

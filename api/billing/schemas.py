@@ -19,7 +19,10 @@ class PeriodBody(BaseModel):
     end_date: date
     settings: dict[str, Any] = Field(
         default_factory=dict,
-        description="gate {max_estimated, max_missing, max_edited, require_conserved}, tiers [{tier, upto_kwh}], base_c, tolerance_min",
+        description=(
+            "gate {max_estimated, max_missing, max_edited, require_conserved}, tiers [{tier, upto_kwh}], base_c,"
+            " tolerance_min"
+        ),
     )
 
 

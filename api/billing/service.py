@@ -1,6 +1,7 @@
 """What the billing system does: periods, quantities before and after the freeze, changes, acknowledgement.
 
-Rules: open quantities follow assessment; a frozen one never changes, what differs later becomes an adjustment that names
+Rules: open quantities follow assessment; a frozen one never changes, what differs later becomes an adjustment that
+names
 its cause; every decision is in the audit log. Callable without HTTP.
 """
 
@@ -86,7 +87,8 @@ def _checked(settings: Row) -> Row:
 async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime, force: bool = False) -> Row:
     """Bring a period's open quantities up to the newest assessment run; the period.
 
-    An open period is recalculated; a frozen one gets adjustments where its figures have changed. Does nothing where no run
+    An open period is recalculated; a frozen one gets adjustments where its figures have changed. Does nothing where
+    no run
     has finished since.
     """
     row = await period(connection, code)
@@ -136,7 +138,8 @@ async def freeze(
 ) -> Row:
     """Make every quantity that passes the gate immutable; counts of frozen and still blocked ones.
 
-    A second freeze takes those that were blocked and pass now; where there is nothing left it is refused. A period that has
+    A second freeze takes those that were blocked and pass now; where there is nothing left it is refused. A period
+    that has
     not ended is refused unless `early`.
 
     Raises
@@ -192,7 +195,8 @@ async def page(
     point: str | None = None,
     limit: int = 1_000,
 ) -> list[Row]:
-    """Newest versions of a period's quantities, by point; computed on the spot where an assessment has finished since."""
+    """Newest versions of a period's quantities, by point; computed on the spot where an assessment has finished
+    since."""
     row = await refresh(connection, code, now=now)
     found = await feed.page(
         connection, row["period_id"], after=after, areas=actor.area_list, states=states, code=point, limit=limit
@@ -231,7 +235,8 @@ async def quantity(connection: AsyncConnection[Any], actor: Actor, quantity_id: 
 
 
 def shown(row: Row) -> Row:
-    """A stored quantity with its decimals: kWh, MWh and GJ rounded once from joules; an adjustment with its difference."""
+    """A stored quantity with its decimals: kWh, MWh and GJ rounded once from joules; an adjustment with its
+    difference."""
     energy, volume = row["energy_j"], row["volume_ml"]
     result = {
         key: value

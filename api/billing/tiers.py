@@ -1,6 +1,7 @@
 """Tier splits of a quantity: how much of it lies in each price step, in exact joules.
 
-A step is bounded by a quantity; its size may be per square metre or flat, whatever the tariff says: the billing system sets
+A step is bounded by a quantity; its size may be per square metre or flat, whatever the tariff says: the billing
+system sets
 `upto_kwh`, and the last step has none. Splits by date are made by giving each range of dates a period of its own.
 """
 

@@ -1,8 +1,8 @@
 """Webhooks: a signed call when a period is frozen or a quantity adjusted, tried again until it is taken.
 
-The body is JSON; `Heatbook-Signature: t=SECONDS,v1=HEX` is HMAC-SHA256 over "SECONDS.BODY" with the secret that was shown
-once. A call tells that there is news; the figures themselves are pulled from the change feed, so a lost or repeated call
-costs nothing.
+The body is JSON. `Heatbook-Signature: t=SECONDS,v1=HEX` is HMAC-SHA256 over "SECONDS.BODY" with the secret that was
+shown once. A call tells that there is news; the figures themselves are pulled from the change feed, so a lost or
+repeated call costs nothing.
 """
 
 import hashlib
@@ -81,14 +81,18 @@ async def deliver_due(pool: Pool, client: httpx.AsyncClient, *, now: datetime) -
             tried += 1
 
 
-async def _attempt(connection: AsyncConnection[Any], client: httpx.AsyncClient, call: dict[str, Any], now: datetime) -> None:
+async def _attempt(
+    connection: AsyncConnection[Any], client: httpx.AsyncClient, call: dict[str, Any], now: datetime
+) -> None:
     body = msgspec.json.encode(
         {"id": call["call_id"], "event": call["event"], "created_at": call["created_at"], "data": call["body"]}
     )
     headers = {"Content-Type": "application/json", SIGNATURE: signature(bytes(call["secret"]), body, now)}
     status, error = None, ""
     try:
-        answer = await client.post(call["url"], content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
+        answer = await client.post(
+            call["url"], content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False
+        )
         status = answer.status_code
         if 200 <= status < 300:
             await outbox.settle_call(connection, call["call_id"], "delivered", now, status=status)

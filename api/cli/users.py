@@ -20,7 +20,13 @@ T = TypeVar("T")
 
 
 def add_person(
-    url: str, name: str, role: str, password: str | None, *, full_name: str = "", language: str = "en",
+    url: str,
+    name: str,
+    role: str,
+    password: str | None,
+    *,
+    full_name: str = "",
+    language: str = "en",
     areas: list[str] | None = None,
 ) -> int:
     """New person; their number. `areas`: codes, none for all."""
@@ -33,7 +39,12 @@ def add_person(
 
 
 def change_person(
-    url: str, name: str, *, role: str | None = None, password: str | None = None, areas: list[str] | None = None,
+    url: str,
+    name: str,
+    *,
+    role: str | None = None,
+    password: str | None = None,
+    areas: list[str] | None = None,
     disabled: bool | None = None,
 ) -> dict[str, Any]:
     """Change role, password or areas, lock out or let in again; the person as they are now."""
@@ -51,7 +62,12 @@ def list_people(url: str) -> list[dict[str, Any]]:
 
 
 def add_key(
-    url: str, name: str, role: str, *, scopes: list[str] | None = None, areas: list[str] | None = None,
+    url: str,
+    name: str,
+    role: str,
+    *,
+    scopes: list[str] | None = None,
+    areas: list[str] | None = None,
     days: int | None = None,
 ) -> str:
     """New API key, valid for `days` (none: until revoked); the key, shown this once."""

@@ -1,1 +1,2 @@
-"""The technician's room: comms board, reading now, commissioning, exchange, hand-entered readings, routes, campaigns."""
+"""The technician's room: comms board, reading now, commissioning, exchange, hand-entered readings, routes,
+campaigns."""

@@ -1,6 +1,7 @@
 """Hand-entered readings and edits: checked at entry, counted per operator, decided by a second person.
 
-Rules: a reading that somebody read off a display goes the way of every delivery; an edit or estimate changes nothing until
+Rules: a reading that somebody read off a display goes the way of every delivery; an edit or estimate changes nothing
+until
 another person has approved it, and above a threshold a third has confirmed it. The service tells checks as data, so a
 blocked entry is counted although nothing else is stored.
 """

@@ -1,6 +1,7 @@
 """The technician's work: who is silent and why, read now, search a bus, commission, exchange, walk a route.
 
-Callable without HTTP. What a worker must do on the wire goes by `ingest.on_demand`; this file opens no sockets to meters.
+Callable without HTTP. What a worker must do on the wire goes by `ingest.on_demand`; this file opens no sockets to
+meters.
 """
 
 from collections.abc import AsyncIterator

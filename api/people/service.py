@@ -1,6 +1,7 @@
 """Logins, people, API keys and the audit log; callable without HTTP.
 
-Rules: passwords are argon2id hashes; a wrong name costs as long as a wrong password; ten failures in a quarter of an hour
+Rules: passwords are argon2id hashes; a wrong name costs as long as a wrong password; ten failures in a quarter of an
+hour
 close a name for a while; whatever changes who may come in is in the audit log.
 """
 
@@ -104,7 +105,8 @@ async def add_person(
     areas: list[str] | None = None,
     subject: str | None = None,
 ) -> int:
-    """A new person; `areas`: codes, empty for all; without a password they come in by OpenID only. Returns person_id."""
+    """A new person; `areas`: codes, empty for all; without a password they come in by OpenID only. Returns
+    person_id."""
     actor.require("admin")
     if role not in ROLES:
         raise InvalidInputError(f"role {role!r} is none of {', '.join(ROLES)}", field="role")

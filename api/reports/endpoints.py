@@ -35,8 +35,12 @@ async def _answer(report: dict[str, Any], form: str, language: str, name: str) -
 
 @router.get("/points/{code}/month", responses=_DOCUMENTS, summary="A customer's consumption detail of a month")
 async def customer_detail(
-    code: Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")], day: date, actor: Reader,
-    connection: Connection, form: Form = "json", language: Language = "zh",
+    code: Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")],
+    day: date,
+    actor: Reader,
+    connection: Connection,
+    form: Form = "json",
+    language: Language = "zh",
 ) -> Response:
     """Day by day, with quality, for the month that `day` lies in."""
     made = await service.customer_detail(connection, actor, code, day)
@@ -45,9 +49,15 @@ async def customer_detail(
 
 @router.get("/{kind}", responses=_DOCUMENTS, summary="The monthly or quarterly report")
 async def report(
-    kind: Literal["month", "quarter"], day: date, actor: Lead, connection: Connection, area: Word = None,
-    form: Form = "json", language: Language = "zh",
+    kind: Literal["month", "quarter"],
+    day: date,
+    actor: Lead,
+    connection: Connection,
+    area: Word = None,
+    form: Form = "json",
+    language: Language = "zh",
 ) -> Response:
-    """Reading rate, estimated share, anomalies found and confirmed, exchanges, operators' entry errors, audit samples."""
+    """Reading rate, estimated share, anomalies found and confirmed, exchanges, operators' entry errors, audit
+    samples."""
     made = await service.report(connection, actor, kind, day, area=area, now=datetime.now(UTC))
     return await _answer(made, form, language, f"report-{kind}-{made['from']}")

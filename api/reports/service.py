@@ -1,4 +1,5 @@
-"""The monthly and quarterly report, and the monthly detail of one customer; as data that page, XLSX and PDF show alike."""
+"""The monthly and quarterly report, and the monthly detail of one customer; as data that page, XLSX and PDF show
+alike."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -75,7 +76,7 @@ def _rated(row: Row) -> Row:
 
 def _judged(row: Row) -> Row:
     causes = row["causes"]
-    verdicts = {verdict: 0 for verdict in Verdict}
+    verdicts = dict.fromkeys(Verdict, 0)
     for cause, count in causes.items():
         verdicts[CAUSES.get(cause, (Verdict.UNDECIDED, False))[0]] += count
     return {**row, "confirmed": verdicts[Verdict.TRUE], "refuted": verdicts[Verdict.FALSE]}

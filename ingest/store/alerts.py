@@ -35,7 +35,8 @@ WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
   AND (%(building)s::text IS NULL OR p.building = %(building)s)
   AND (%(incident)s::int8 IS NULL OR a.incident_id = %(incident)s)
   AND (%(rule)s::text IS NULL OR a.rule = %(rule)s)
-  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(p.code || ' ' || p.address || ' ' || coalesce(m.serial, ''))) > 0)
+  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(p.code || ' ' || p.address || ' ' ||
+  coalesce(m.serial, ''))) > 0)
 """
 # Keyset over (rank DESC, alert_id): the index alert_queue serves it, whatever page is asked for.
 _QUEUE: Final = f"""
@@ -187,7 +188,8 @@ async def due_to_wake(connection: AsyncConnection[Any], now: datetime) -> list[R
         SELECT a.alert_id, a.state, a.revision, a.assignee, a.cause, a.due_at FROM alert a
         WHERE (a.state = 'snoozed' AND a.snoozed_until <= %(now)s)
            OR (a.state = 'suppressed' AND NOT EXISTS (
-                 SELECT 1 FROM suppression s WHERE s.point_id = a.point_id AND s.kind = a.kind AND s.expires_at > %(now)s))
+                 SELECT 1 FROM suppression s WHERE s.point_id = a.point_id AND s.kind = a.kind AND s.expires_at >
+                 %(now)s))
         FOR UPDATE SKIP LOCKED
     """
     return await _rows(connection, query, {"now": now})

@@ -1,6 +1,7 @@
 """The audit log: who decided what, when; append-only and hash-chained, so that a changed or missing line shows.
 
-hash = SHA-256(previous hash || canonical JSON of the entry). One advisory lock keeps the chain's order the commit order.
+hash = SHA-256(previous hash || canonical JSON of the entry). One advisory lock keeps the chain's order the commit
+order.
 """
 
 import hashlib

@@ -14,7 +14,8 @@ from psycopg.types.json import Jsonb
 Row = dict[str, Any]
 
 _PERIOD: Final = """
-SELECT period_id, code, name, start_date, end_date, settings, state, frozen_at, frozen_by, calculated_at, calculated_run,
+SELECT period_id, code, name, start_date, end_date, settings, state, frozen_at, frozen_by, calculated_at,
+calculated_run,
        created_at, created_by FROM billing_period
 """
 # Flags of compute.quality: 2 missing, 32768 estimated, 65536 edited, 131072 distribution only.
@@ -52,7 +53,8 @@ LEFT JOIN LATERAL (
     SELECT g.register_id, g.name, g.unit, g.scale, g.digits FROM register g
     WHERE g.meter_id = i.meter_id AND g.tariff = 0 AND g.storage = 0
       AND g.quantity = CASE i.service WHEN 2 THEN 'cooling_energy' WHEN 5 THEN 'electric_energy'
-                                      WHEN 3 THEN 'volume' WHEN 4 THEN 'volume' WHEN 6 THEN 'volume' ELSE 'heat_energy' END
+                                      WHEN 3 THEN 'volume' WHEN 4 THEN 'volume' WHEN 6 THEN 'volume' ELSE
+                                      'heat_energy' END
     ORDER BY g.subunit, g.scale, g.register_id LIMIT 1
 ) r ON true
 WHERE i.point_id = ANY(%(points)s) AND i.period && tstzrange(%(start)s, %(end)s)
@@ -65,7 +67,8 @@ SELECT register_id, ts, value, delivery_id, flags::int AS flags, version, false 
 WHERE register_id = ANY(%(registers)s) AND ts BETWEEN %(low)s AND %(high)s AND flags & 32 = 0
 UNION ALL
 SELECT register_id, ts, value, coalesce(delivery_id, 0), 65536, 0, true FROM manual_reading
-WHERE register_id = ANY(%(registers)s) AND ts BETWEEN %(low)s AND %(high)s AND state = 'approved' AND kind IN ('edit', 'estimate')
+WHERE register_id = ANY(%(registers)s) AND ts BETWEEN %(low)s AND %(high)s AND state = 'approved' AND kind IN
+('edit', 'estimate')
 """
 _BEFORE: Final = f"""
 SELECT DISTINCT ON (register_id) register_id, ts, value, delivery_id, flags FROM ({_NEAR}) AS near
@@ -83,7 +86,8 @@ WHERE p.point_id > %(after)s AND (%(points)s::int[] IS NULL OR p.point_id = ANY(
 """
 _STATES: Final = """
 SELECT point_id, state, sum(extract(epoch FROM least(coalesce(upper(period), 'infinity'), %(end)s::timestamptz)
-                                 - greatest(coalesce(lower(period), '-infinity'), %(start)s::timestamptz)))::float8 / 86400 AS days
+                                 - greatest(coalesce(lower(period), '-infinity'), %(start)s::timestamptz)))::float8 /
+                                 86400 AS days
 FROM point_state WHERE point_id = ANY(%(points)s) AND period && tstzrange(%(start)s, %(end)s) GROUP BY 1, 2
 """
 _DEGREE_DAYS: Final = """
@@ -92,7 +96,8 @@ SELECT sum(greatest(%(base)s - mean_c, 0))::float8 AS degree_days FROM (
     WHERE area_id = %(area)s AND ts >= %(start)s AND ts < %(end)s GROUP BY date_trunc('day', ts, %(zone)s)) AS daily
 """
 _LATEST: Final = """
-SELECT DISTINCT ON (q.point_id, q.service) q.quantity_id, q.point_id, q.service, q.version, q.state, q.energy_j, q.volume_ml
+SELECT DISTINCT ON (q.point_id, q.service) q.quantity_id, q.point_id, q.service, q.version, q.state, q.energy_j,
+q.volume_ml
 FROM billing_quantity q WHERE q.period_id = %(period)s AND q.point_id = ANY(%(points)s)
 ORDER BY q.point_id, q.service, q.version DESC
 """
@@ -100,7 +105,8 @@ _WRITE: Final = """
 INSERT INTO billing_quantity (period_id, point_id, service, version, state, energy_j, volume_ml, share_measured,
     share_estimated, share_edited, quality, rule_set_id, run_id, determinants, previous_id, cause, created_by,
     days_in_service, days_suspended, heated_area_m2, degree_days, reason)
-VALUES (%(period_id)s, %(point_id)s, %(service)s, %(version)s, %(state)s, %(energy_j)s, %(volume_ml)s, %(share_measured)s,
+VALUES (%(period_id)s, %(point_id)s, %(service)s, %(version)s, %(state)s, %(energy_j)s, %(volume_ml)s,
+%(share_measured)s,
     %(share_estimated)s, %(share_edited)s, %(quality)s, %(rule_set_id)s, %(run_id)s, %(determinants)s, %(previous_id)s,
     %(cause)s, %(created_by)s, %(days_in_service)s, %(days_suspended)s, %(heated_area_m2)s, %(degree_days)s, %(reason)s)
 ON CONFLICT (period_id, point_id, service, version) DO UPDATE SET
@@ -133,7 +139,8 @@ async def add_period(
 ) -> int:
     """New period [start, end) of local days; returns period_id."""
     query = """
-        INSERT INTO billing_period (code, name, start_date, end_date, settings, created_by) VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO billing_period (code, name, start_date, end_date, settings, created_by) VALUES (%s, %s, %s, %s,
+        %s, %s)
         RETURNING period_id
     """
     rows = await _rows(connection, query, (code, name, start, end, Jsonb(settings), actor))
@@ -261,7 +268,8 @@ async def blocked(connection: AsyncConnection[Any], period_id: int) -> int:
 async def release(connection: AsyncConnection[Any], quantity_id: int, cause: str, actor: str) -> bool:
     """Freeze a blocked quantity by decision; False where it is not blocked."""
     query = """
-        UPDATE billing_quantity SET state = 'frozen', cause = %s, created_by = %s WHERE quantity_id = %s AND state = 'blocked'
+        UPDATE billing_quantity SET state = 'frozen', cause = %s, created_by = %s WHERE quantity_id = %s AND state =
+        'blocked'
     """
     return (await connection.execute(query, (cause, actor, quantity_id))).rowcount == 1
 
@@ -269,7 +277,8 @@ async def release(connection: AsyncConnection[Any], quantity_id: int, cause: str
 async def edits(connection: AsyncConnection[Any], point_id: int, start: datetime, end: datetime) -> list[Row]:
     """Hand-made values of the point's meters in a span, with author and approver."""
     query = """
-        SELECT e.manual_id, e.meter_id, m.serial, g.name AS register, e.ts, e.value, e.kind, e.reason, e.state, e.entered_by,
+        SELECT e.manual_id, e.meter_id, m.serial, g.name AS register, e.ts, e.value, e.kind, e.reason, e.state,
+        e.entered_by,
                e.entered_at, e.approved_by, e.approved_at, e.confirmed_by, e.delivery_id
         FROM manual_reading e JOIN meter m USING (meter_id) JOIN register g USING (register_id)
         JOIN installation i ON i.meter_id = e.meter_id AND i.point_id = %s AND i.period @> e.ts
@@ -283,7 +292,8 @@ async def findings(
 ) -> list[Row]:
     """What the rules found on a point in a span."""
     query = """
-        SELECT finding_id, alert_id, kind, rule, severity, from_ts, to_ts, observed, expected_low, expected_high, details
+        SELECT finding_id, alert_id, kind, rule, severity, from_ts, to_ts, observed, expected_low, expected_high,
+        details
         FROM finding WHERE point_id = %s AND service = %s AND from_ts < %s AND to_ts > %s ORDER BY from_ts LIMIT 500
     """
     return await _rows(connection, query, (point_id, service, end, start))

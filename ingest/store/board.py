@@ -43,13 +43,15 @@ WHERE b.gateway_id = %(gateway)s AND (%(areas)s::int[] IS NULL OR p.area_id IS N
 ORDER BY coalesce(h.consecutive_failures, 0) DESC, b.bus_id, m.serial LIMIT 5000
 """
 _AT_POINT: Final = """
-SELECT i.installation_id, i.meter_id, i.point_id, p.code AS point_code, p.area_id, p.design_load_kw, i.factor, i.service,
+SELECT i.installation_id, i.meter_id, i.point_id, p.code AS point_code, p.area_id, p.design_load_kw, i.factor,
+i.service,
        m.serial, coalesce(m.qs_m3h, 2 * m.qp_m3h) AS qs_m3h
 FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (meter_id)
 WHERE i.meter_id = %s AND i.period @> %s::timestamptz
 """
 _AROUND: Final = """
-(SELECT ts, value, 'before' AS side FROM reading WHERE register_id = %(register)s AND ts < %(at)s AND ts > %(at)s - interval '400 days'
+(SELECT ts, value, 'before' AS side FROM reading WHERE register_id = %(register)s AND ts < %(at)s AND ts > %(at)s -
+interval '400 days'
    AND flags & 32 = 0 ORDER BY ts DESC, version DESC LIMIT 1)
 UNION ALL
 (SELECT ts, value, 'same' FROM reading WHERE register_id = %(register)s AND ts = %(at)s ORDER BY version DESC LIMIT 1)
@@ -61,7 +63,8 @@ UNION ALL
    AND ts > %(at)s - interval '60 days' AND flags & 32 = 0 ORDER BY ts DESC, version DESC LIMIT 1)
 """
 _MANUAL: Final = """
-SELECT e.manual_id, e.meter_id, m.serial, e.register_id, g.name AS register, g.unit, g.scale, e.ts, e.value, e.kind, e.reason,
+SELECT e.manual_id, e.meter_id, m.serial, e.register_id, g.name AS register, g.unit, g.scale, e.ts, e.value, e.kind,
+e.reason,
        e.warnings, e.photo_reference, e.state, e.entered_by, e.entered_at, e.approved_by, e.approved_at, e.confirmed_by,
        e.confirmed_at, e.delivery_id, p.code AS point_code, p.area_id
 FROM manual_reading e JOIN meter m USING (meter_id) JOIN register g USING (register_id)
@@ -92,7 +95,8 @@ async def installation_at(connection: AsyncConnection[Any], meter_id: int, at: d
 
 
 async def around(connection: AsyncConnection[Any], register_id: int, at: datetime) -> dict[str, Row]:
-    """Readings of a register next to an instant: "before", "same", "after", and one "month" earlier, where there are."""
+    """Readings of a register next to an instant: "before", "same", "after", and one "month" earlier, where there
+    are."""
     rows = await _rows(connection, _AROUND, {"register": register_id, "at": at})
     return {row["side"]: row for row in rows}
 
@@ -123,9 +127,11 @@ async def attempts_by_operator(connection: AsyncConnection[Any], start: datetime
 async def add_manual(connection: AsyncConnection[Any], values: Mapping[str, Any]) -> int:
     """Keep a hand-made value; returns manual_id."""
     query = """
-        INSERT INTO manual_reading (meter_id, register_id, ts, value, kind, reason, warnings, photo_reference, state, entered_by,
+        INSERT INTO manual_reading (meter_id, register_id, ts, value, kind, reason, warnings, photo_reference, state,
+        entered_by,
                                     delivery_id)
-        VALUES (%(meter_id)s, %(register_id)s, %(ts)s, %(value)s, %(kind)s, %(reason)s, %(warnings)s, %(photo)s, %(state)s,
+        VALUES (%(meter_id)s, %(register_id)s, %(ts)s, %(value)s, %(kind)s, %(reason)s, %(warnings)s, %(photo)s,
+        %(state)s,
                 %(actor)s, %(delivery_id)s) RETURNING manual_id
     """
     rows = await _rows(connection, query, {**values, "warnings": Jsonb(values["warnings"])})
@@ -196,7 +202,8 @@ async def first_valid_day(connection: AsyncConnection[Any], meter_id: int) -> da
     """Start of the first local day with measured consumption since the meter was mounted."""
     query = """
         SELECT min(c.start_at) AS at FROM installation i JOIN consumption c USING (point_id, service)
-        WHERE i.meter_id = %s AND i.period @> c.start_at AND c.resolution = 2 AND c.known_to = 'infinity' AND c.method = 0
+        WHERE i.meter_id = %s AND i.period @> c.start_at AND c.resolution = 2 AND c.known_to = 'infinity' AND
+        c.method = 0
           AND c.flags & (2 | 524288 | 536870912) = 0
     """
     found: datetime | None = (await _rows(connection, query, (meter_id,)))[0]["at"]
@@ -208,7 +215,8 @@ async def newest_values(connection: AsyncConnection[Any], meter_id: int, since: 
     query = """
         SELECT DISTINCT ON (r.register_id) g.name, g.quantity, g.unit, g.scale, r.ts, r.value, r.delivery_id
         FROM reading r JOIN register g USING (register_id)
-        WHERE g.meter_id = %(meter)s AND r.register_id = ANY(ARRAY(SELECT register_id FROM register WHERE meter_id = %(meter)s))
+        WHERE g.meter_id = %(meter)s AND r.register_id = ANY(ARRAY(SELECT register_id FROM register WHERE meter_id =
+        %(meter)s))
           AND r.ts >= %(since)s ORDER BY r.register_id, r.ts DESC, r.version DESC
     """
     return await _rows(connection, query, {"meter": meter_id, "since": since})

@@ -19,7 +19,8 @@ SELECT %(campaign)s, p.point_id, i.meter_id,
        CASE WHEN i.meter_id IS NULL THEN 'no_meter' WHEN s.last_ts > %(now)s - interval '1 day' THEN 'ok'
             WHEN s.last_ts > %(now)s - interval '7 days' THEN 'weak' ELSE 'silent' END,
        CASE WHEN i.meter_id IS NULL THEN 'unknown'
-            WHEN EXISTS (SELECT 1 FROM alert a WHERE a.point_id = p.point_id AND a.state NOT IN ('resolved', 'suppressed'))
+            WHEN EXISTS (SELECT 1 FROM alert a WHERE a.point_id = p.point_id AND a.state NOT IN ('resolved',
+            'suppressed'))
             THEN 'alert' ELSE 'ok' END
 FROM metering_point p
 LEFT JOIN LATERAL (SELECT meter_id FROM installation WHERE point_id = p.point_id AND period @> %(now)s::timestamptz
@@ -33,8 +34,10 @@ SET meter_id = excluded.meter_id, comms = excluded.comms, plausibility = exclude
 _REPORT: Final = """
 SELECT a.code AS area, a.name AS area_name, a.team, count(*) AS points,
        count(*) FILTER (WHERE c.comms = 'ok') AS comms_ok, count(*) FILTER (WHERE c.comms = 'weak') AS comms_weak,
-       count(*) FILTER (WHERE c.comms = 'silent') AS comms_silent, count(*) FILTER (WHERE c.comms = 'no_meter') AS no_meter,
-       count(*) FILTER (WHERE c.plausibility = 'alert') AS with_alert, count(*) FILTER (WHERE c.state <> 'open') AS checked,
+       count(*) FILTER (WHERE c.comms = 'silent') AS comms_silent, count(*) FILTER (WHERE c.comms = 'no_meter') AS
+       no_meter,
+       count(*) FILTER (WHERE c.plausibility = 'alert') AS with_alert, count(*) FILTER (WHERE c.state <> 'open') AS
+       checked,
        count(*) FILTER (WHERE c.state = 'fault') AS faults, count(*) FILTER (WHERE c.state = 'repaired') AS repaired,
        count(*) FILTER (WHERE c.state = 'unreachable') AS unreachable
 FROM campaign_item c JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
@@ -67,7 +70,8 @@ async def add(
 ) -> int:
     """New campaign; returns campaign_id."""
     query = """
-        INSERT INTO campaign (code, name, kind, area_id, start_date, end_date, created_by) VALUES (%s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO campaign (code, name, kind, area_id, start_date, end_date, created_by) VALUES (%s, %s, %s, %s,
+        %s, %s, %s)
         RETURNING campaign_id
     """
     return int((await _rows(connection, query, (code, name, kind, area_id, start, end, actor)))[0]["campaign_id"])
@@ -82,7 +86,8 @@ async def campaigns(connection: AsyncConnection[Any]) -> list[Row]:
     """Campaigns, newest first."""
     query = """
         SELECT c.campaign_id, c.code, c.name, c.kind, c.area_id, a.code AS area, c.start_date, c.end_date, c.created_by,
-               c.created_at FROM campaign c LEFT JOIN area a USING (area_id) ORDER BY c.start_date DESC, c.campaign_id DESC
+               c.created_at FROM campaign c LEFT JOIN area a USING (area_id) ORDER BY c.start_date DESC,
+               c.campaign_id DESC
     """
     return await _rows(connection, query)
 
@@ -97,7 +102,8 @@ async def items(
 ) -> list[Row]:
     """A campaign's points, the silent and the alarming first."""
     query = """
-        SELECT p.code AS point, p.address, p.building, m.serial, c.comms, c.plausibility, c.state, c.note, c.checked_by, c.checked_at
+        SELECT p.code AS point, p.address, p.building, m.serial, c.comms, c.plausibility, c.state, c.note,
+        c.checked_by, c.checked_at
         FROM campaign_item c JOIN metering_point p USING (point_id) LEFT JOIN meter m USING (meter_id)
         WHERE c.campaign_id = %(campaign)s AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
           AND (%(state)s::text IS NULL OR c.state = %(state)s)
@@ -175,7 +181,8 @@ async def sample_items(connection: AsyncConnection[Any], sample_id: int) -> list
     """Points of a sample with what was found."""
     query = """
         SELECT p.code AS point, p.address, p.building, i.facts, i.verdict, i.fault, i.note, i.checked_by, i.checked_at
-        FROM audit_sample_item i JOIN metering_point p USING (point_id) WHERE i.sample_id = %s ORDER BY p.building, p.code
+        FROM audit_sample_item i JOIN metering_point p USING (point_id) WHERE i.sample_id = %s ORDER BY p.building,
+        p.code
     """
     return await _rows(connection, query, (sample_id,))
 
@@ -197,7 +204,8 @@ async def save_view(
     """Keep a view of a room; one of the same name is replaced. Returns view_id."""
     query = """
         INSERT INTO saved_view (owner, room, name, settings, shared) VALUES (%s, %s, %s, %s, %s)
-        ON CONFLICT (owner, room, name) DO UPDATE SET settings = excluded.settings, shared = excluded.shared RETURNING view_id
+        ON CONFLICT (owner, room, name) DO UPDATE SET settings = excluded.settings, shared = excluded.shared
+        RETURNING view_id
     """
     return int((await _rows(connection, query, (owner, room, name, Jsonb(settings), shared)))[0]["view_id"])
 

@@ -1,6 +1,7 @@
 """Reading billing quantities: pages of a period, and the change feed in commit order.
 
-The feed shows only rows whose transaction is below the snapshot's xmin: none that is still running can later commit a row
+The feed shows only rows whose transaction is below the snapshot's xmin: none that is still running can later commit
+a row
 that sorts before one already shown. So a consumer that keeps its cursor misses nothing.
 """
 
@@ -18,7 +19,8 @@ q.volume_ml, q.share_measured, q.share_estimated, q.share_edited, q.quality, q.r
 q.days_in_service, q.days_suspended, q.heated_area_m2, q.degree_days, q.previous_id, q.cause, q.created_at
 """
 _FROM: Final = """
-FROM billing_quantity q JOIN billing_period b USING (period_id) JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
+FROM billing_quantity q JOIN billing_period b USING (period_id) JOIN metering_point p USING (point_id) JOIN area a
+USING (area_id)
 """
 _CURRENT: Final = """
 NOT EXISTS (SELECT 1 FROM billing_quantity n WHERE n.period_id = q.period_id AND n.point_id = q.point_id
@@ -28,14 +30,16 @@ _PAGE: Final = f"""
 SELECT {COLUMNS}, q.point_id, q.determinants, f.energy_j AS previous_energy_j, f.volume_ml AS previous_volume_ml
 {_FROM} LEFT JOIN billing_quantity f ON f.quantity_id = q.previous_id
 WHERE q.period_id = %(period)s AND {_CURRENT} AND (q.point_id, q.service) > (%(point)s, %(service)s)
-  AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state = ANY(%(states)s))
+  AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state =
+  ANY(%(states)s))
   AND (%(code)s::text IS NULL OR p.code = %(code)s)
 ORDER BY q.point_id, q.service LIMIT %(limit)s
 """
 _FEED: Final = f"""
 SELECT {COLUMNS}, q.determinants, q.transaction::text AS transaction, f.energy_j AS previous_energy_j,
        f.volume_ml AS previous_volume_ml,
-       EXISTS (SELECT 1 FROM billing_acknowledgement k WHERE k.quantity_id = q.quantity_id AND k.caller = %(caller)s) AS acknowledged
+       EXISTS (SELECT 1 FROM billing_acknowledgement k WHERE k.quantity_id = q.quantity_id AND k.caller = %(caller)s)
+       AS acknowledged
 {_FROM} LEFT JOIN billing_quantity f ON f.quantity_id = q.previous_id
 WHERE q.state IN ('frozen', 'adjustment') AND q.transaction < pg_snapshot_xmin(pg_current_snapshot())
   AND (q.transaction, q.quantity_id) > (%(transaction)s::xid8, %(quantity)s)
@@ -55,7 +59,8 @@ ORDER BY point_id, service, version DESC
 """
 _JOINED: Final[LiteralString] = """
 q JOIN billing_period b USING (period_id) JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
-WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state = ANY(%(states)s))
+WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state =
+ANY(%(states)s))
 """
 BULK_FROM: Final[LiteralString] = f"FROM ({_NEWEST}) {_JOINED}"
 
@@ -117,7 +122,8 @@ async def quantity(connection: AsyncConnection[Any], quantity_id: int) -> Row | 
 async def versions(connection: AsyncConnection[Any], period_id: int, point_id: int, service: int) -> list[Row]:
     """Every version of a quantity, oldest first."""
     query = """
-        SELECT quantity_id, version, state, energy_j, volume_ml, quality, cause, created_at, created_by FROM billing_quantity
+        SELECT quantity_id, version, state, energy_j, volume_ml, quality, cause, created_at, created_by FROM
+        billing_quantity
         WHERE period_id = %s AND point_id = %s AND service = %s ORDER BY version
     """
     return await _rows(connection, query, (period_id, point_id, service))
@@ -138,9 +144,12 @@ def chunk_query(
 ) -> LiteralString:
     """A query that gives a chunk of quantities as one row of column arrays.
 
-    Numbers come as int8 arrays (NULL as the smallest), floats as float8 arrays (NULL as NaN), texts as two values: an int8
-    array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities were
-    looked at, and (point, service) of the last. Parameters as BULK_FROM, with `point`, `service` of the last one before, and
+    Numbers come as int8 arrays (NULL as the smallest), floats as float8 arrays (NULL as NaN), texts as two values:
+    an int8
+    array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities
+    were
+    looked at, and (point, service) of the last. Parameters as BULK_FROM, with `point`, `service` of the last one
+    before, and
     `limit`.
     """
     inner: list[LiteralString] = []
@@ -158,7 +167,7 @@ def chunk_query(
     columns: LiteralString = ", ".join(outer)
     chosen: LiteralString = ", ".join(inner)
     return (
-        f"WITH page AS MATERIALIZED ({_NEWEST} LIMIT %(limit)s),"  # noqa: S608
+        f"WITH page AS MATERIALIZED ({_NEWEST} LIMIT %(limit)s),"
         f" chunk AS (SELECT {chosen} FROM page {_JOINED} ORDER BY q.point_id, q.service)"
         f" SELECT {columns}, (SELECT count(*) FROM page), (SELECT ARRAY[point_id::int, service::int] FROM page"
         " ORDER BY point_id DESC, service DESC LIMIT 1) FROM chunk"

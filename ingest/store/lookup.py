@@ -23,7 +23,8 @@ SELECT c.start_at, c.duration_s, c.energy_j, c.volume_ml, c.flags, c.method, c.v
        c.uncertainty_j, c.known_from FROM consumption c
 WHERE c.point_id = %(point)s AND c.service = %(service)s AND c.resolution = %(resolution)s
   AND c.start_at >= %(start)s AND c.start_at < %(end)s
-  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s, '-infinity'::timestamptz)
+  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s,
+  '-infinity'::timestamptz)
   AND (%(known)s::timestamptz IS NOT NULL OR c.known_to = 'infinity')
 ORDER BY c.start_at LIMIT %(limit)s
 """
@@ -35,7 +36,8 @@ SELECT date_trunc('month', c.start_at, %(zone)s) AS start_at, sum(c.duration_s):
 FROM consumption c
 WHERE c.point_id = %(point)s AND c.service = %(service)s AND c.resolution = 2
   AND c.start_at >= %(start)s AND c.start_at < %(end)s
-  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s, '-infinity'::timestamptz)
+  AND c.known_from <= coalesce(%(known)s, 'infinity'::timestamptz) AND c.known_to > coalesce(%(known)s,
+  '-infinity'::timestamptz)
   AND (%(known)s::timestamptz IS NOT NULL OR c.known_to = 'infinity')
 GROUP BY 1 ORDER BY 1 LIMIT %(limit)s
 """
@@ -109,7 +111,8 @@ async def consumption_after_run(
 ) -> list[Row]:
     """Hourly intervals of a point in [start, end) as an assessment run left them."""
     query = """
-        SELECT DISTINCT ON (start_at) start_at, duration_s, energy_j, volume_ml, flags, method, version, run_id, rule_set_id,
+        SELECT DISTINCT ON (start_at) start_at, duration_s, energy_j, volume_ml, flags, method, version, run_id,
+        rule_set_id,
                uncertainty_j, known_from
         FROM consumption WHERE point_id = %s AND service = %s AND resolution = 1 AND start_at >= %s AND start_at < %s
           AND run_id <= %s ORDER BY start_at, version DESC

@@ -30,7 +30,8 @@ async def webhooks(connection: AsyncConnection[Any]) -> list[Row]:
     """Webhooks without their secrets, with what waits and what failed."""
     query = """
         SELECT w.webhook_id, w.url, w.events, w.active, w.created_by, w.created_at,
-               count(*) FILTER (WHERE c.state = 'waiting') AS waiting, count(*) FILTER (WHERE c.state = 'failed') AS failed,
+               count(*) FILTER (WHERE c.state = 'waiting') AS waiting, count(*) FILTER (WHERE c.state = 'failed') AS
+               failed,
                max(c.delivered_at) AS last_delivered_at
         FROM webhook w LEFT JOIN webhook_call c USING (webhook_id) GROUP BY w.webhook_id ORDER BY w.webhook_id
     """
@@ -46,7 +47,8 @@ async def end_webhook(connection: AsyncConnection[Any], webhook_id: int) -> bool
 async def announce(connection: AsyncConnection[Any], event: str, body: Row) -> int:
     """Write a call for every active webhook that wants the event; how many."""
     query = """
-        INSERT INTO webhook_call (webhook_id, event, body) SELECT webhook_id, %s, %s FROM webhook WHERE active AND %s = ANY(events)
+        INSERT INTO webhook_call (webhook_id, event, body) SELECT webhook_id, %s, %s FROM webhook WHERE active AND %s
+        = ANY(events)
     """
     return (await connection.execute(query, (event, Jsonb(body), event))).rowcount
 
@@ -54,7 +56,8 @@ async def announce(connection: AsyncConnection[Any], event: str, body: Row) -> i
 async def due_call(connection: AsyncConnection[Any], now: datetime) -> Row | None:
     """The call that has waited longest, locked against other workers, with URL and secret; None where none is due."""
     query = """
-        SELECT c.call_id, c.event, c.body, c.attempts, c.created_at, w.url, w.secret FROM webhook_call c JOIN webhook w USING (webhook_id)
+        SELECT c.call_id, c.event, c.body, c.attempts, c.created_at, w.url, w.secret FROM webhook_call c JOIN webhook
+        w USING (webhook_id)
         WHERE c.state = 'waiting' AND c.next_at <= %s ORDER BY c.next_at LIMIT 1 FOR UPDATE OF c SKIP LOCKED
     """
     rows = await _rows(connection, query, (now,))
@@ -62,7 +65,13 @@ async def due_call(connection: AsyncConnection[Any], now: datetime) -> Row | Non
 
 
 async def settle_call(
-    connection: AsyncConnection[Any], call_id: int, state: str, now: datetime, *, status: int | None = None, error: str = "",
+    connection: AsyncConnection[Any],
+    call_id: int,
+    state: str,
+    now: datetime,
+    *,
+    status: int | None = None,
+    error: str = "",
     wait: timedelta = timedelta(0),
 ) -> None:
     """Note an attempt: delivered, failed for good, or waiting for the next one."""
@@ -77,12 +86,20 @@ async def settle_call(
 
 
 async def add_rule(
-    connection: AsyncConnection[Any], role: str, area_id: int | None, url: str, events: Sequence[str], min_severity: str,
-    quiet: tuple[time, time] | None, language: str, actor: str,
+    connection: AsyncConnection[Any],
+    role: str,
+    area_id: int | None,
+    url: str,
+    events: Sequence[str],
+    min_severity: str,
+    quiet: tuple[time, time] | None,
+    language: str,
+    actor: str,
 ) -> int:
     """New notification rule; it tells what happens from now on. Returns rule_id."""
     query = """
-        INSERT INTO notification_rule (role, area_id, url, events, min_severity, quiet_from, quiet_to, language, told_until,
+        INSERT INTO notification_rule (role, area_id, url, events, min_severity, quiet_from, quiet_to, language,
+        told_until,
                                        created_by)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, (SELECT coalesce(max(alert_id), 0) FROM alert), %s) RETURNING rule_id
     """
@@ -94,7 +111,8 @@ async def add_rule(
 async def rules(connection: AsyncConnection[Any]) -> list[Row]:
     """Active notification rules with the zone that their quiet hours are meant in, locked against other workers."""
     query = """
-        SELECT n.rule_id, n.role, n.area_id, n.url, n.events, n.min_severity, n.quiet_from, n.quiet_to, n.language, n.told_until,
+        SELECT n.rule_id, n.role, n.area_id, n.url, n.events, n.min_severity, n.quiet_from, n.quiet_to, n.language,
+        n.told_until,
                coalesce(a.time_zone, (SELECT time_zone FROM area ORDER BY area_id LIMIT 1), 'UTC') AS time_zone
         FROM notification_rule n LEFT JOIN area a USING (area_id) WHERE n.active ORDER BY n.rule_id
         FOR UPDATE OF n SKIP LOCKED

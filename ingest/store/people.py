@@ -13,7 +13,8 @@ Row = dict[str, Any]
 
 _PERSON = """
 SELECT p.person_id, p.name, p.full_name, p.role, p.password_hash, p.language, p.subject, p.disabled_at, p.created_at,
-       coalesce((SELECT array_agg(a.area_id ORDER BY a.area_id) FROM person_area a WHERE a.person_id = p.person_id), '{}')
+       coalesce((SELECT array_agg(a.area_id ORDER BY a.area_id) FROM person_area a WHERE a.person_id = p.person_id),
+       '{}')
          AS areas
 FROM person p
 """
@@ -31,7 +32,8 @@ FROM session s JOIN person p USING (person_id)
 WHERE s.token_hash = %s AND s.expires_at > now() AND p.disabled_at IS NULL
 """
 _KEY = """
-SELECT api_key_id, name, prefix, role, scopes, areas, expires_at, revoked_at, last_used_at FROM api_key WHERE key_hash = %s
+SELECT api_key_id, name, prefix, role, scopes, areas, expires_at, revoked_at, last_used_at FROM api_key WHERE
+key_hash = %s
 """
 # Once a minute is enough to know whether a key is still in use; a write a request is not.
 _KEY_USED = """

@@ -24,11 +24,13 @@ async def quality_by_area(
     A day counts as read where its interval is not missing; 2 is the missing bit, 32768 the estimated bit.
     """
     query = """
-        SELECT a.code AS area, a.name AS area_name, a.team, count(DISTINCT c.point_id) AS points, count(*) AS point_days,
+        SELECT a.code AS area, a.name AS area_name, a.team, count(DISTINCT c.point_id) AS points, count(*) AS
+        point_days,
                count(*) FILTER (WHERE c.flags & 2 = 0) AS days_read,
                count(*) FILTER (WHERE c.flags & 32768 <> 0) AS days_estimated,
                coalesce(sum(c.energy_j) FILTER (WHERE p.kind <> 'building'), 0)::numeric / 3600000 AS energy_kwh,
-               coalesce(sum(c.energy_j) FILTER (WHERE c.flags & 32768 <> 0 AND p.kind <> 'building'), 0)::numeric / 3600000
+               coalesce(sum(c.energy_j) FILTER (WHERE c.flags & 32768 <> 0 AND p.kind <> 'building'), 0)::numeric /
+               3600000
                    AS estimated_kwh
         FROM consumption c JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
         WHERE c.resolution = 2 AND c.known_to = 'infinity' AND c.start_at >= %(start)s AND c.start_at < %(end)s

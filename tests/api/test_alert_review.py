@@ -16,7 +16,8 @@ NOW = datetime.now(UTC)
 def new_alert(service):
     async def make(place, *, kind="zero", kwh=100.0, confidence=0.5, severity="warning", opened=NOW):
         query = """
-            INSERT INTO alert (point_id, meter_id, kind, severity, from_ts, energy_at_stake_kwh, confidence, rule, opened_at)
+            INSERT INTO alert (point_id, meter_id, kind, severity, from_ts, energy_at_stake_kwh, confidence, rule,
+            opened_at)
             VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING alert_id
         """
         values = (place.point_id, place.meter_id, kind, severity, opened, kwh, confidence, f"rule-{kind}", opened)
@@ -87,7 +88,7 @@ async def test_the_whole_life_of_an_alert_is_in_its_history_and_in_the_audit_log
     assert [event["action"].replace("_", "-") for event in events] == [step[0] for step in steps]
     assert events[5]["cause"] == "meter_defect"
     log = (await service.caller("lead").get("/api/v1/audit")).json()["items"]
-    assert [row["action"] for row in log if row["action"].startswith("alert.")][0] == "alert.suppress"
+    assert next(row["action"] for row in log if row["action"].startswith("alert.")) == "alert.suppress"
 
 
 async def test_a_move_that_the_table_does_not_allow_is_a_conflict(service, new_place, new_alert):
@@ -183,7 +184,9 @@ async def test_the_evidence_holds_index_consumption_and_raw_telegrams(service, n
     assert (index["unit"], len(index["values"]), index["values"][0]) == ("kWh", 48, pytest.approx(1000))
     assert volume["unit"] == "m3"
     assert bytes.fromhex(made["deliveries"][0]["payload"]).startswith(b"{")
-    bad = await service.caller("reviewer").get(f"/api/v1/alerts/{alert_id}/evidence", params={"from": "0001-01-01T00:00:00Z"})
+    bad = await service.caller("reviewer").get(
+        f"/api/v1/alerts/{alert_id}/evidence", params={"from": "0001-01-01T00:00:00Z"}
+    )
     assert bad.status_code == 422
 
 

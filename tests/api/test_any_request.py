@@ -65,7 +65,7 @@ class Running:
             app = create_app(settings=options, pool=pool, pipeline=pipeline, directory=directory)
             self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
             serving = asyncio.create_task(self._server.serve())
-            while not self._server.started:
+            while not self._server.started:  # noqa: ASYNC110 - uvicorn tells by a flag
                 await asyncio.sleep(0.01)
             self.base = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
             self._ready.set()
@@ -93,9 +93,13 @@ def test_no_request_finds_a_server_error(running):
     schema = schemathesis.openapi.from_url(f"{running.base}/api/v1/openapi.json")
     headers = {"Authorization": f"Bearer {running.key}"}
     options = settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     seen = 0
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
         for found in schema.get_all_operations():

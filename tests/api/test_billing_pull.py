@@ -119,7 +119,8 @@ async def test_a_late_reading_after_the_freeze_becomes_an_adjustment_on_the_feed
     # An edit of the index just after the cut-off, approved by a second person, changes what February used.
     query = """
         INSERT INTO manual_reading (meter_id, register_id, ts, value, kind, state, entered_by, approved_by)
-        SELECT meter_id, register_id, %s, %s, 'edit', 'approved', 'li', 'wu' FROM register WHERE meter_id = %s AND name = 'energy'
+        SELECT meter_id, register_id, %s, %s, 'edit', 'approved', 'li', 'wu' FROM register WHERE meter_id = %s AND
+        name = 'energy'
     """
     cut = START + timedelta(hours=HOURS)
     async with service.pool.connection() as connection:

@@ -126,9 +126,14 @@ async def test_an_exchange_in_mid_season_loses_no_energy(service, new_place, pus
     await push_hours(old, start, 101)
     at = start + timedelta(hours=100, minutes=30)
     body = {
-        "point": old.code, "at": at.isoformat(), "new_serial": "87654321", "new_manufacturer": "KAM",
-        "final_energy": "1124.00", "initial_energy": "0", "reason": "calibration",
-    }  # fmt: skip
+        "point": old.code,
+        "at": at.isoformat(),
+        "new_serial": "87654321",
+        "new_manufacturer": "KAM",
+        "final_energy": "1124.00",
+        "initial_energy": "0",
+        "reason": "calibration",
+    }
     caller, headers = service.caller("technician"), {"Idempotency-Key": "exchange-1"}
     below = await caller.post("/api/v1/field/exchanges", json={**body, "final_energy": "1000.00"})
     assert (below.status_code, below.json()["field"]) == (422, "final_energy")
@@ -167,7 +172,9 @@ async def test_the_board_lists_gateways_and_nobody_reads_without_a_worker(servic
     async with service.pool.connection() as connection:
         await connection.execute("INSERT INTO gateway (code, kind, address) VALUES ('G1', 'mbus_tcp', '127.0.0.1:1')")
         await connection.execute("INSERT INTO bus (gateway_id) VALUES (1)")
-        await connection.execute("INSERT INTO meter_link (meter_id, bus_id, address) VALUES (%s, 1, '5')", (read.meter_id,))
+        await connection.execute(
+            "INSERT INTO meter_link (meter_id, bus_id, address) VALUES (%s, 1, '5')", (read.meter_id,)
+        )
     caller = service.caller("technician")
     (row,) = (await caller.get("/api/v1/field/board")).json()
     assert (row["code"], row["meters"], row["success_rate"], row["connected"]) == ("G1", 1, None, False)
@@ -223,7 +230,9 @@ async def test_the_weekly_sample_is_drawn_once_can_be_repeated_and_keeps_its_res
     async with service.pool.connection() as connection:
         population = await campaigns.population(connection, 1)
         again = repeat(population, drawn["seed"])
-        codes = await (await connection.execute("SELECT code FROM metering_point WHERE point_id = ANY(%s)", (again,))).fetchall()
+        codes = await (
+            await connection.execute("SELECT code FROM metering_point WHERE point_id = ANY(%s)", (again,))
+        ).fetchall()
     assert sorted(code for (code,) in codes) == [row["point"] for row in drawn["items"]]
     twice = await lead.post("/api/v1/audit-samples", json={"area": "A1", "week": "2026-03-15"})
     assert (twice.status_code, twice.json()["code"]) == (409, "sample.exists")

@@ -88,7 +88,15 @@ async def test_only_web_addresses_are_called(service, url):
 
 @pytest.mark.parametrize(
     ("hour", "begins", "ends", "quiet"),
-    [(14, 22, 7, True), (13, 22, 7, False), (16, 22, 7, True), (23, 22, 7, False), (4, 12, 14, True), (6, 12, 14, False), (4, 5, 5, False)],
+    [
+        (14, 22, 7, True),
+        (13, 22, 7, False),
+        (16, 22, 7, True),
+        (23, 22, 7, False),
+        (4, 12, 14, True),
+        (6, 12, 14, False),
+        (4, 5, 5, False),
+    ],
 )
 def test_quiet_hours_are_local_and_may_span_midnight(hour, begins, ends, quiet):
     # `hour` is UTC: 14:00 is 22:00 in Shanghai.
@@ -107,7 +115,8 @@ async def test_a_rule_tells_news_once_and_quiet_hours_lose_nothing(service, new_
         quiet = (time(22), time(7))
         await notify.add_rule(connection, SYSTEM, "technician", "json://localhost", area_id=place.area_id, quiet=quiet)
         await connection.execute(
-            "INSERT INTO alert (point_id, kind, severity, from_ts, energy_at_stake_kwh) VALUES (%s, 'zero', 'critical', now(), 50)",
+            "INSERT INTO alert (point_id, kind, severity, from_ts, energy_at_stake_kwh)"
+            " VALUES (%s, 'zero', 'critical', now(), 50)",
             (place.point_id,),
         )
     night, morning = NOW.replace(hour=16), NOW.replace(hour=23, minute=30)

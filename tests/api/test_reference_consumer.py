@@ -86,9 +86,11 @@ async def test_the_consumer_survives_an_adjustment_and_repeats_nothing(service, 
     )
     assert bill == {"base": Decimal("466.67"), "heat": Decimal("209.14"), "total": Decimal("675.81")}
     assert tariffs.tiered(after, [Decimal("0.2"), Decimal("0.3")]) == {
-        "1": Decimal("100.00"), "2": Decimal("100.97"), "total": Decimal("200.97"),
-    }  # fmt: skip
-    client.close()
+        "1": Decimal("100.00"),
+        "2": Decimal("100.97"),
+        "total": Decimal("200.97"),
+    }
+    await asyncio.to_thread(client.close)
     store.close()
 
 

@@ -1,4 +1,5 @@
-"""Bulk pull of 100,000 billing quantities: every format against a pydantic response model, from the database, in one run.
+"""Bulk pull of 100,000 billing quantities: every format against a pydantic response model, from the database, in one
+run.
 
 `main()` prints ratios of medians; run it by `python -m tests.speed` or by itself.
 """
@@ -69,7 +70,8 @@ async def fill(connection: AsyncConnection[Any]) -> Choice:
         (ROWS,),
     )
     await connection.execute(
-        "INSERT INTO billing_period (code, start_date, end_date, state) VALUES ('2026-02', '2026-02-01', '2026-03-01', 'frozen')"
+        "INSERT INTO billing_period (code, start_date, end_date, state)"
+        " VALUES ('2026-02', '2026-02-01', '2026-03-01', 'frozen')"
     )
     await connection.execute(
         """

@@ -67,15 +67,20 @@ def test_a_transformer_ratio_multiplies_exactly():
 
 
 @given(
-    low=st.integers(0, 10**12), advance=st.integers(0, 10**10), elapsed=st.integers(0, 10**12), span=st.integers(1, 10**12)
+    low=st.integers(0, 10**12),
+    advance=st.integers(0, 10**10),
+    elapsed=st.integers(0, 10**12),
+    span=st.integers(1, 10**12),
 )
 def test_a_cut_off_between_two_readings_lies_where_the_intervals_are_cut(low, advance, elapsed, span):
     elapsed = min(elapsed, span)
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     cut = CutOff(
-        begin + timedelta(microseconds=elapsed), "interpolated", reading(begin, low),
+        begin + timedelta(microseconds=elapsed),
+        "interpolated",
+        reading(begin, low),
         reading(begin + timedelta(microseconds=span), low + advance),
-    )  # fmt: skip
+    )
     assert index_at(cut, low, Fraction(1), None) == share.py_func(0, advance, elapsed, span)
 
 
@@ -106,9 +111,12 @@ def test_without_a_meter_or_an_index_nothing_is_billed():
 
 def test_energy_estimated_beyond_the_last_index_does_not_break_conservation():
     made = figures(
-        [segment(exact(START, 0), exact(END, 90))], sums(100 * 36_000, beyond=10 * 36_000, estimated=10 * 36_000), 1,
-        28 * 86_400, Gate(),
-    )  # fmt: skip
+        [segment(exact(START, 0), exact(END, 90))],
+        sums(100 * 36_000, beyond=10 * 36_000, estimated=10 * 36_000),
+        1,
+        28 * 86_400,
+        Gate(),
+    )
     assert (made.conserved, made.quality, made.reason) == (True, "estimated", "")
 
 
