@@ -25,7 +25,7 @@ _COMMANDS: dict[str, str] = {
     "replay": "api.cli.replay:replay",
     "backup": "api.cli.backup:backup",
     "restore": "api.cli.backup:restore",
-    "users": "api.cli.users:users",
+    "users": "api.cli.users_commands:app",
     "doctor": "api.cli.doctor:doctor",
     # Started by `run`, not by people.
     "live": "api.cli.simulate_live:live",
