@@ -1,8 +1,9 @@
 """The registry in memory: who a telegram belongs to, which registers it feeds, which key opens it.
 
-Rules: lookups are plain dictionary reads and never wait; what changes in the database is heard by LISTEN and loaded meter
-by meter. A meter is found by manufacturer, serial and medium; a missing part of the identity is made up for only where
-exactly one meter fits. A register that a known meter does not have yet is created from what the telegram says about it.
+Rules: lookups are plain dictionary reads and never wait; what changes in the database is heard by LISTEN and loaded
+meter by meter. A meter is found by manufacturer, serial and medium; a missing part of the identity is made up for
+only where exactly one meter fits. A register that a known meter does not have yet is created from what the telegram
+says about it.
 """
 
 import asyncio

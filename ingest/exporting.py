@@ -1,7 +1,8 @@
 """Consumption, alerts, readings and the registry as CSV, JSON lines, Parquet or Excel, streamed.
 
-Rules: one line a row, in the order of point and time; instants in UTC; energies in kWh and volumes in m3, exact to the last
-printed digit; what is unknown is empty, never zero. `openpyxl` writes Excel row by row, so memory stays flat there too.
+Rules: one line a row, in the order of point and time; instants in UTC; energies in kWh and volumes in m3, exact to
+the last printed digit; what is unknown is empty, never zero. `openpyxl` writes Excel row by row, so memory stays flat
+there too.
 """
 
 import contextlib
@@ -59,7 +60,8 @@ def _m3(volume_ml: int | None) -> Decimal | None:
 def _consumption_line(row: Row) -> Row:
     point, start, end, energy_j, volume_ml, flags, method, version, service = row
     return (
-        point, start, end, _kwh(energy_j), _m3(volume_ml), flag_names(flags), Method(method).name.lower(), version, service,
+        point, start, end, _kwh(energy_j), _m3(volume_ml), flag_names(flags), Method(method).name.lower(), version,
+        service,
     )  # fmt: skip
 
 
@@ -109,9 +111,10 @@ TABLES: dict[str, Table] = {
     "meters": Table(
         (
             ("serial", pa.string()), ("manufacturer", pa.string()), ("medium", pa.string()), ("model", pa.string()),
-            ("point", pa.string()), ("installed_at", _TIME), ("initial_index", pa.float64()), ("energy_unit", pa.string()),
-            ("energy_digits", pa.int32()), ("energy_scale", pa.int32()), ("qp_m3h", pa.float64()),
-            ("removed_at", _TIME), ("final_index", pa.float64()), ("factor", pa.float64()), ("service", pa.int32()),
+            ("point", pa.string()), ("installed_at", _TIME), ("initial_index", pa.float64()),
+            ("energy_unit", pa.string()), ("energy_digits", pa.int32()), ("energy_scale", pa.int32()),
+            ("qp_m3h", pa.float64()), ("removed_at", _TIME), ("final_index", pa.float64()), ("factor", pa.float64()),
+            ("service", pa.int32()),
             ("profile", pa.string()), ("mounting_side", pa.string()), ("version", pa.int32()),
         ),
         lambda row: _meter_line(row),

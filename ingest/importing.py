@@ -1,7 +1,7 @@
 """The door for files: points, meters, readings and weather, one file or a folder of them, with a dry run.
 
-Rules: a file's kind decides its columns (see the module of each kind); whatever is imported again changes nothing; a dry
-run checks everything and writes nothing.
+Rules: a file's kind decides its columns (see the module of each kind); whatever is imported again changes nothing; a
+dry run checks everything and writes nothing.
 """
 
 import time
@@ -37,8 +37,8 @@ def _silent(_done: int, _total: int) -> None:
 class ImportOptions:
     """How files are read.
 
-    zone: of times without an offset; area_zone: of areas that a file creates; dry_run: write nothing; skip_bad: write the
-    sound rows of a registry file that has unsound ones; actor: who imports; copy: False for servers without COPY.
+    zone: of times without an offset; area_zone: of areas that a file creates; dry_run: write nothing; skip_bad: write
+    the sound rows of a registry file that has unsound ones; actor: who imports; copy: False for servers without COPY.
     """
 
     zone: tzinfo = UTC

@@ -1,7 +1,7 @@
 """Columns of readings files as arrays: who, what, when and how much, exactly.
 
-Rules: pure arithmetic on Arrow and NumPy, no database; text keeps its digits, a double stands for the shortest decimal that
-is near enough; what cannot be read is a mask with a reason, never a wrong number.
+Rules: pure arithmetic on Arrow and NumPy, no database; text keeps its digits, a double stands for the shortest
+decimal that is near enough; what cannot be read is a mask with a reason, never a wrong number.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _MOST_DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """A value column: text and integers as exact billionths (`nano`), doubles as they are. `bad` has no value at all."""
+    """A value column: text and integers as exact billionths (`nano`), doubles as they are. `bad`: no value."""
 
     bad: Mask
     nano: Int64 | None = None

@@ -1,7 +1,7 @@
 """CSV, Excel and Parquet files as batches of columns, whatever they hold.
 
-Rules: this file knows formats, not what the columns mean. Text stays text, so that a serial keeps its leading zeros and a
-value its digits; memory holds one batch at a time.
+Rules: this file knows formats, not what the columns mean. Text stays text, so that a serial keeps its leading zeros
+and a value its digits; memory holds one batch at a time.
 """
 
 import zipfile

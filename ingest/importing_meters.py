@@ -1,9 +1,9 @@
 """`meters.csv`: meters with the register of their index and where they are installed.
 
-Columns: serial, manufacturer, medium, model, point, installed_at, initial_index, energy_unit, energy_digits, energy_scale,
-qp_m3h; also read where present: removed_at, final_index, factor, service, profile, mounting_side, version. Rules: an index
-is an exact count of the display's last digit; a meter is at one point and a point has one meter at a time; a later meter of
-the same point ends the earlier one's time there (an exchange).
+Columns: serial, manufacturer, medium, model, point, installed_at, initial_index, energy_unit, energy_digits,
+energy_scale, qp_m3h; also read where present: removed_at, final_index, factor, service, profile, mounting_side,
+version. Rules: an index is an exact count of the display's last digit; a meter is at one point and a point has one
+meter at a time; a later meter of the same point ends the earlier one's time there (an exchange).
 """
 
 from collections import defaultdict

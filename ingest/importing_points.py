@@ -1,8 +1,8 @@
 """`points.csv`: metering points with their areas and states.
 
 Columns: point, area, address, kind, state, heated_area_m2, design_load_kw; also read where present: building, account,
-route, latitude, longitude, contract. Rules: one household, one dwelling, one account; an address whose flat number is not
-the point's own is reported where nearly all others agree (602 booked as 603).
+route, latitude, longitude, contract. Rules: one household, one dwelling, one account; an address whose flat number is
+not the point's own is reported where nearly all others agree (602 booked as 603).
 """
 
 import re

@@ -1,9 +1,10 @@
-"""`readings.csv` or Parquet: serial, manufacturer, time, quantity, value, unit; millions of rows, never one object a row.
+"""`readings.csv` or Parquet: serial, manufacturer, time, quantity, value, unit; millions of rows, never one object a
+row.
 
 Rules: a chunk of the file is a delivery whose bytes are kept, so that every reading can be traced to its rows; values
-become exact counts of the register, and one finer than the register's last digit is refused with its row; a register that a
-meter lacks is created as fine as the file's values; `info_code` and `meter_time` are what the meter says about itself.
-Importing a file again stores nothing twice.
+become exact counts of the register, and one finer than the register's last digit is refused with its row; a register
+that a meter lacks is created as fine as the file's values; `info_code` and `meter_time` are what the meter says about
+itself. Importing a file again stores nothing twice.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ _SAID = (Quantity.INFO_CODE, Quantity.METER_TIME)
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A batch as arrays: codes of meter, quantity and unit with their texts, instants, values, and the bytes to keep."""
+    """A batch as arrays: codes of meter, quantity and unit with their texts, instants, values, bytes to keep."""
 
     first_row: int
     who: Int64

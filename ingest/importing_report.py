@@ -13,7 +13,9 @@ _SHOWN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a file. `row` counts from 1 with the header as row 1, as spreadsheets do; 0: the whole file."""
+    """One thing wrong with a file. `row` counts from 1 with the header as row 1, as spreadsheets do; 0: the whole
+    file.
+    """
 
     row: int
     column: str

@@ -1,7 +1,8 @@
-"""Deliveries taken through again: after a key, a profile or the registry was mended, with a preview of what would change.
+"""Deliveries taken through again: after a key, a profile or the registry was mended, with a preview of what would
+change.
 
-Rules: the bytes are the ones that came; nothing stored is overwritten, a value that differs now becomes the next version; a
-preview does all of it and rolls back, so it cannot be wrong about the result.
+Rules: the bytes are the ones that came; nothing stored is overwritten, a value that differs now becomes the next
+version; a preview does all of it and rolls back, so it cannot be wrong about the result.
 """
 
 from collections import Counter
@@ -39,8 +40,8 @@ class ReplayScope:
 class ReplayReport:
     """What replaying did, or would do (`preview`).
 
-    readings: new ones, of which `differing` stand beside another value of their instant; unchanged: said the same again;
-    refused: deliveries by code; registers: names that would be created, with how often they were missing.
+    readings: new ones, of which `differing` stand beside another value of their instant; unchanged: said the same
+    again; refused: deliveries by code; registers: names that would be created, with how often they were missing.
     """
 
     preview: bool = False

@@ -1,7 +1,7 @@
 """Device keys at rest: sealed with AES-256-GCM under one master key of the installation.
 
-Rules: a sealed key is bound to its meter, so that swapping rows in the database opens nothing; the master key comes from
-HEATBOOK_MASTER_KEY or from a file in the data folder that only its owner can read; the database never sees it.
+Rules: a sealed key is bound to its meter, so that swapping rows in the database opens nothing; the master key comes
+from HEATBOOK_MASTER_KEY or from a file in the data folder that only its owner can read; the database never sees it.
 """
 
 import base64

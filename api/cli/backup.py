@@ -1,7 +1,8 @@
 """`heatbook backup` and `heatbook restore`: the whole database in one file, and back.
 
-Rules: the server's own pg_dump and pg_restore do it, in the custom format that any of their versions can read; a restore goes
-only into an empty database and takes up the schema as it was; the master key of device keys is not in the file.
+Rules: the server's own pg_dump and pg_restore do it, in the custom format that any of their versions can read; a
+restore goes only into an empty database and takes up the schema as it was; the master key of device keys is not in
+the file.
 """
 
 import os
@@ -101,8 +102,8 @@ def _run(name: str, url: str, *arguments: str) -> None:
         url, arguments = bare.geturl(), tuple(a.replace(url, bare.geturl()) for a in arguments)
     target = () if name == "pg_restore" else (f"--dbname={url}",)
     done = subprocess.run(  # noqa: S603 - the server's own programs
-        [_program(name), *target, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
+        [_program(name), *target, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]

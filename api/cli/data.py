@@ -1,6 +1,7 @@
 """`heatbook import` and `heatbook export`: files in, files out, on the database that the settings name.
 
-Both work without a running service. Exit codes: 0 done (refused readings are listed), 1 the file or its registry rows are wrong.
+Both work without a running service. Exit codes: 0 done (refused readings are listed), 1 the file or its registry rows
+are wrong.
 """
 
 import asyncio

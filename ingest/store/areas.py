@@ -45,7 +45,8 @@ async def create_area(
     """A new area; its id. Raises ConflictError for a code that exists."""
     async with in_domain_words(connection):
         cursor = await connection.execute(
-            "INSERT INTO area (code, name, team, time_zone, price_per_kwh) VALUES (%s, %s, %s, %s, %s) RETURNING area_id",
+            "INSERT INTO area (code, name, team, time_zone, price_per_kwh) VALUES (%s, %s, %s, %s, %s)"
+            " RETURNING area_id",
             (code, name or code, team, time_zone, price_per_kwh),
         )
         return int((await cursor.fetchone() or (0,))[0])

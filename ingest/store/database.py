@@ -1,8 +1,9 @@
 """Connections to PostgreSQL, and the migrations that make its schema what this version expects.
 
-Rules: migrations go forward only; each file is recorded with its checksum, and a file that changed after it was applied is
-refused; an advisory lock keeps two processes from migrating at once; every file is one transaction. A step may exist in
-two flavours, ``NNNN_name.timescale.sql`` and ``NNNN_name.plain.sql``: the server is asked once which one it gets.
+Rules: migrations go forward only; each file is recorded with its checksum, and a file that changed after it was
+applied is refused; an advisory lock keeps two processes from migrating at once; every file is one transaction. A step
+may exist in two flavours, ``NNNN_name.timescale.sql`` and ``NNNN_name.plain.sql``: the server is asked once which one
+it gets.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import importlib.resources
 import time
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Literal, LiteralString, cast
+from typing import Literal, cast
 
 import psycopg
 from psycopg import AsyncConnection, Connection
@@ -146,7 +147,8 @@ def _migrate_locked(connection: Connection[TupleRow]) -> list[str]:
             applied.append(step.name)
         elif ledger[step.name][0] != step.checksum and not step.name.startswith(_QUEUE):
             raise MigrationError(
-                f"migration {step.name} was changed after it had been applied to this database: restore the file of the "
+                f"migration {step.name} was changed after it had been applied to this database: restore the"
+                " file of the "
                 "release that applied it and put the change into a new step"
             )
     return applied
@@ -173,7 +175,7 @@ def _apply(connection: Connection[TupleRow], step: Step, flavour: Flavour) -> No
     try:
         with connection.transaction():
             # Without parameters the whole file goes as one simple query: no splitting, so quoting can't confuse us.
-            connection.execute(cast("LiteralString", step.text))
+            connection.execute(step.text.encode())
             connection.execute(
                 "INSERT INTO schema_migration (name, checksum, flavour, seconds) VALUES (%s, %s, %s, %s)",
                 (step.name, step.checksum, flavour, time.monotonic() - started),

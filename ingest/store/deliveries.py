@@ -187,7 +187,8 @@ async def differing(connection: AsyncConnection[Any], items: Sequence[tuple[int,
     resolved = [(number, made) for number, _, made in items if isinstance(made, Resolved)]
     cursor = await connection.execute(
         "SELECT count(DISTINCT (r.register_id, r.ts, r.version)) FROM unnest(%b::int4[], %b::timestamptz[], %b::int8[])"
-        " AS item (register_id, ts, delivery_id) JOIN reading r USING (register_id, ts, delivery_id) WHERE r.version > 0",
+        " AS item (register_id, ts, delivery_id) JOIN reading r USING (register_id, ts, delivery_id) WHERE"
+        " r.version > 0",
         (
             Int4Array([register for _, made in resolved for register in made.register_ids]),
             TimestampArray([ts_us for _, made in resolved for ts_us in made.ts_us]),
@@ -208,7 +209,9 @@ async def span(
     after: int = 0,
     limit: int = 1000,
 ) -> list[StoredDelivery]:
-    """Deliveries that arrived in [start, end), by number; `after` is the last number seen. Imported files are left out."""
+    """Deliveries that arrived in [start, end), by number; `after` is the last number seen. Imported files are left
+    out.
+    """
     cursor = await connection.execute(
         f"SELECT {_COLUMNS} FROM delivery WHERE arrived_at >= %(start)s AND arrived_at < %(end)s"
         " AND delivery_id > %(after)s AND protocol <> 'import'"

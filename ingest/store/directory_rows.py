@@ -16,7 +16,8 @@ async def meters(connection: AsyncConnection[Any], meter_ids: Sequence[int] | No
     """
     cursor = await connection.execute(
         "SELECT m.meter_id, m.serial, m.manufacturer, m.medium, m.version, m.profile,"
-        " coalesce(m.clock_zone, installed.time_zone, ga.time_zone), b.gateway_id, l.bus_id, l.address, l.settings, k.sealed"
+        " coalesce(m.clock_zone, installed.time_zone, ga.time_zone), b.gateway_id, l.bus_id, l.address,"
+        " l.settings, k.sealed"
         " FROM meter m LEFT JOIN meter_link l USING (meter_id) LEFT JOIN bus b USING (bus_id)"
         " LEFT JOIN gateway g USING (gateway_id) LEFT JOIN area ga ON ga.area_id = g.area_id"
         " LEFT JOIN device_key k USING (meter_id)"
@@ -39,8 +40,8 @@ async def registers(
         {"ids": None if meter_ids is None else list(meter_ids)},
     )
     return [
-        (meter_id, register_id, Register(name, Quantity(quantity), unit, scale, digits, storage, tariff, subunit))
-        for meter_id, register_id, name, quantity, unit, scale, digits, storage, tariff, subunit in await cursor.fetchall()
+        (meter_id, register_id, Register(name, Quantity(quantity), *rest))
+        for meter_id, register_id, name, quantity, *rest in await cursor.fetchall()
     ]
 
 
@@ -56,7 +57,8 @@ async def create_registers(connection: AsyncConnection[Any], wanted: Mapping[tup
             column.append(value)
     await connection.execute(
         "INSERT INTO register (meter_id, name, quantity, unit, scale, digits, storage, tariff, subunit)"
-        " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[],"
+        " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[],"
+        " %s::int[], %s::int[],"
         " %s::int[]) ON CONFLICT (meter_id, name) DO NOTHING",
         columns,
     )

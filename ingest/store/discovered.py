@@ -1,7 +1,8 @@
 """Meters that were heard but nobody registered: a technician adopts or dismisses them.
 
-Rules: hearing one again counts it and renews what it said last; adopting registers the meter, its link and, where a point
-is given, its installation, all in the caller's transaction. Its quarantined deliveries are then for `ingest.replay`.
+Rules: hearing one again counts it and renews what it said last; adopting registers the meter, its link and, where a
+point is given, its installation, all in the caller's transaction. Its quarantined deliveries are then for
+`ingest.replay`.
 """
 
 from collections.abc import Sequence
@@ -69,9 +70,11 @@ async def upsert(connection: AsyncConnection[Any], heard: Sequence[tuple[Deliver
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     await connection.execute(
-        "INSERT INTO discovered_meter AS d (serial, manufacturer, medium, version, protocol, profile, channel, gateway_id,"
+        "INSERT INTO discovered_meter AS d (serial, manufacturer, medium, version, protocol, profile,"
+        " channel, gateway_id,"
         " first_seen_at, last_seen_at, deliveries, last_values)"
-        " SELECT serial, manufacturer, medium, version, protocol, profile, channel, gateway_id, seen, seen, n, said FROM"
+        " SELECT serial, manufacturer, medium, version, protocol, profile, channel, gateway_id, seen, seen,"
+        " n, said FROM"
         " unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[], %s::int[],"
         " %s::timestamptz[], %s::int8[], %s::jsonb[])"
         " AS item (serial, manufacturer, medium, version, protocol, profile, channel, gateway_id, seen, n, said)"

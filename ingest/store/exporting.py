@@ -13,8 +13,8 @@ _BATCH = 20_000
 Batches = Generator[list[tuple[Any, ...]], None, None]
 # The local calendar of the area makes days and months; 'hour' and 'day' are stored, a month is their sum.
 _INTERVALS = {
-    "hour": "SELECT p.code, c.start_at, c.start_at + make_interval(secs => c.duration_s), c.energy_j, c.volume_ml, c.flags,"
-    " c.method, c.version, c.service FROM consumption c JOIN metering_point p USING (point_id)"
+    "hour": "SELECT p.code, c.start_at, c.start_at + make_interval(secs => c.duration_s), c.energy_j, c.volume_ml,"
+    " c.flags, c.method, c.version, c.service FROM consumption c JOIN metering_point p USING (point_id)"
     " WHERE c.resolution = 1 AND c.start_at >= %(start)s AND c.start_at < %(end)s AND c.known_from <= %(known)s"
     " AND c.known_to > %(known)s AND (%(points)s::text[] IS NULL OR p.code = ANY(%(points)s::text[]))"
     " ORDER BY c.point_id, c.service, c.start_at",
@@ -30,12 +30,14 @@ _INTERVALS["day"] = _INTERVALS["hour"].replace("c.resolution = 1", "c.resolution
 INTERVALS = tuple(_INTERVALS)
 _ALERTS = (
     "SELECT p.code, m.serial, a.kind, a.severity, a.from_ts, a.to_ts, a.state, a.explanation, a.energy_at_stake_kwh,"
-    " a.confidence, a.incident_id FROM alert a JOIN metering_point p USING (point_id) LEFT JOIN meter m USING (meter_id)"
+    " a.confidence, a.incident_id FROM alert a JOIN metering_point p USING (point_id) LEFT JOIN meter m"
+    " USING (meter_id)"
     " WHERE a.from_ts < %(end)s AND coalesce(a.to_ts, 'infinity') > %(start)s"
     " AND (%(points)s::text[] IS NULL OR p.code = ANY(%(points)s::text[])) ORDER BY a.from_ts, a.alert_id"
 )
 _READINGS = (
-    "SELECT m.serial, m.manufacturer, r.ts, g.quantity, r.value, g.scale, g.unit, g.name, r.version, r.flags, r.delivery_id"
+    "SELECT m.serial, m.manufacturer, r.ts, g.quantity, r.value, g.scale, g.unit, g.name, r.version,"
+    " r.flags, r.delivery_id"
     " FROM meter m JOIN register g USING (meter_id) JOIN reading r USING (register_id)"
     " WHERE r.ts >= %(start)s AND r.ts < %(end)s"
     " AND (%(points)s::text[] IS NULL OR m.meter_id IN (SELECT i.meter_id FROM installation i"
@@ -43,18 +45,22 @@ _READINGS = (
     " ORDER BY r.register_id, r.ts, r.version"
 )
 _POINTS = (
-    "SELECT p.code, a.code, p.address, p.kind, coalesce(s.state, 'active'), p.heated_area_m2, p.design_load_kw, p.building,"
+    "SELECT p.code, a.code, p.address, p.kind, coalesce(s.state, 'active'), p.heated_area_m2,"
+    " p.design_load_kw, p.building,"
     " p.account, r.code, p.latitude, p.longitude FROM metering_point p JOIN area a USING (area_id)"
     " LEFT JOIN route r USING (route_id) LEFT JOIN point_state s ON s.point_id = p.point_id AND s.period @> now()"
     " ORDER BY p.code"
 )
 _METERS = (
-    "SELECT m.serial, m.manufacturer, m.medium, m.model, p.code, lower(i.period), coalesce(i.initial_index, i.initial_volume),"
-    " g.unit, g.digits, g.scale, m.qp_m3h, upper(i.period), coalesce(i.final_index, i.final_volume), i.factor, i.service,"
+    "SELECT m.serial, m.manufacturer, m.medium, m.model, p.code, lower(i.period), coalesce(i.initial_index,"
+    " i.initial_volume),"
+    " g.unit, g.digits, g.scale, m.qp_m3h, upper(i.period), coalesce(i.final_index, i.final_volume),"
+    " i.factor, i.service,"
     " m.profile, m.mounting_side, m.version"
     " FROM meter m LEFT JOIN installation i USING (meter_id) LEFT JOIN metering_point p USING (point_id)"
     " LEFT JOIN LATERAL (SELECT * FROM register WHERE register.meter_id = m.meter_id AND register.name ="
-    " CASE WHEN i.service IN (3, 4, 6, 0) THEN 'volume' WHEN i.service = 2 THEN 'cooling_energy' ELSE 'energy' END) g ON true"
+    " CASE WHEN i.service IN (3, 4, 6, 0) THEN 'volume' WHEN i.service = 2 THEN 'cooling_energy' ELSE"
+    " 'energy' END) g ON true"
     " ORDER BY m.serial, m.manufacturer, i.period"
 )
 _REGISTRY = {"points": _POINTS, "meters": _METERS}

@@ -90,7 +90,8 @@ async def create_bus(
     """A new bus of a gateway; its id. Raises ConflictError for a code it has, NotFoundError without the gateway."""
     async with in_domain_words(connection):
         cursor = await connection.execute(
-            "INSERT INTO bus (gateway_id, code, baud_rate, schedule_s, jitter_s) VALUES (%s, %s, %s, %s, %s) RETURNING bus_id",
+            "INSERT INTO bus (gateway_id, code, baud_rate, schedule_s, jitter_s) VALUES (%s, %s, %s, %s, %s)"
+            " RETURNING bus_id",
             (gateway_id, code, baud_rate, schedule_s, jitter_s),
         )
         return int((await cursor.fetchone() or (0,))[0])

@@ -56,7 +56,8 @@ async def report_gateways(connection: AsyncConnection[Any], news: Sequence[Gatew
     await connection.execute(
         "INSERT INTO gateway_health AS h (gateway_id, worker, connected, last_attempt_at, last_success_at, attempts,"
         " successes, timeouts, checksum_errors, collisions, refusals, latency_ms, last_error)"
-        " SELECT n.id, n.worker, n.connected, n.attempt_at, n.success_at, n.attempts, n.successes, n.timeouts, n.checksums,"
+        " SELECT n.id, n.worker, n.connected, n.attempt_at, n.success_at, n.attempts, n.successes,"
+        " n.timeouts, n.checksums,"
         " n.collisions, n.refusals, n.latency, coalesce(n.error, '') FROM unnest(%s::int[], %s::text[], %s::boolean[],"
         " %s::timestamptz[], %s::timestamptz[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[],"
         " %s::real[], %s::text[]) AS n (id, worker, connected, attempt_at, success_at, attempts, successes, timeouts,"
@@ -67,7 +68,8 @@ async def report_gateways(connection: AsyncConnection[Any], news: Sequence[Gatew
         " attempts = h.attempts + excluded.attempts, successes = h.successes + excluded.successes,"
         " timeouts = h.timeouts + excluded.timeouts, checksum_errors = h.checksum_errors + excluded.checksum_errors,"
         " collisions = h.collisions + excluded.collisions, refusals = h.refusals + excluded.refusals,"
-        " latency_ms = coalesce(excluded.latency_ms, h.latency_ms), last_error = excluded.last_error, updated_at = now()",
+        " latency_ms = coalesce(excluded.latency_ms, h.latency_ms), last_error = excluded.last_error,"
+        " updated_at = now()",
         [
             [item.gateway_id for item in rows],
             [item.worker for item in rows],
@@ -96,7 +98,8 @@ async def report_meters(connection: AsyncConnection[Any], news: Sequence[MeterNe
         " consecutive_failures, timeouts, checksum_errors, collisions, latency_ms, last_error, clock_drift_s)"
         " SELECT n.id, n.attempt_at, n.success_at, n.attempts, n.successes, n.failures, n.timeouts, n.checksums,"
         " n.collisions, n.latency, coalesce(n.error, ''), n.drift FROM unnest(%s::int[], %s::timestamptz[],"
-        " %s::timestamptz[], %s::int8[], %s::int8[], %s::int[], %s::int8[], %s::int8[], %s::int8[], %s::real[], %s::text[],"
+        " %s::timestamptz[], %s::int8[], %s::int8[], %s::int[], %s::int8[], %s::int8[], %s::int8[],"
+        " %s::real[], %s::text[],"
         " %s::real[]) AS n (id, attempt_at, success_at, attempts, successes, failures, timeouts, checksums, collisions,"
         " latency, error, drift) JOIN meter m ON m.meter_id = n.id"
         " ON CONFLICT (meter_id) DO UPDATE SET"
@@ -104,7 +107,8 @@ async def report_meters(connection: AsyncConnection[Any], news: Sequence[MeterNe
         " last_success_at = coalesce(excluded.last_success_at, h.last_success_at),"
         " attempts = h.attempts + excluded.attempts, successes = h.successes + excluded.successes,"
         " consecutive_failures = excluded.consecutive_failures, timeouts = h.timeouts + excluded.timeouts,"
-        " checksum_errors = h.checksum_errors + excluded.checksum_errors, collisions = h.collisions + excluded.collisions,"
+        " checksum_errors = h.checksum_errors + excluded.checksum_errors, collisions = h.collisions +"
+        " excluded.collisions,"
         " latency_ms = coalesce(excluded.latency_ms, h.latency_ms), last_error = excluded.last_error,"
         " clock_drift_s = coalesce(excluded.clock_drift_s, h.clock_drift_s), updated_at = now()",
         [

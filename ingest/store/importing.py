@@ -105,8 +105,8 @@ async def route_ids(connection: AsyncConnection[Any], wanted: Iterable[tuple[int
 async def write_points(
     connection: AsyncConnection[Any], rows: Sequence[Sequence[Any]], states: Mapping[str, str], *, now: datetime
 ) -> Counts:
-    """Points as (code, area id, route id, address, building, kind, account, contract, heated area, design load, latitude,
-    longitude), and their states: of a new point since ever, of a known one from `now` on where it differs.
+    """Points as (code, area id, route id, address, building, kind, account, contract, heated area, design load,
+    latitude, longitude), and their states: of a new point since ever, of a known one from `now` on where it differs.
     """
     known = await point_codes(connection)
     facts = ", ".join(f"{name} = excluded.{name}" for name in _POINT_FACTS)
@@ -164,7 +164,8 @@ async def stored_registers(connection: AsyncConnection[Any]) -> dict[MeterKey, d
 async def stored_installations(connection: AsyncConnection[Any]) -> list[StoredInstallation]:
     """Every installation."""
     cursor = await connection.execute(
-        "SELECT i.installation_id, p.code, i.service, m.manufacturer, m.serial, m.medium, lower(i.period), upper(i.period)"
+        "SELECT i.installation_id, p.code, i.service, m.manufacturer, m.serial, m.medium, lower(i.period),"
+        " upper(i.period)"
         " FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (meter_id)"
     )
     return [
@@ -213,7 +214,8 @@ async def _write_registers(connection: AsyncConnection[Any], registers: Mapping[
     ]
     await connection.execute(
         "INSERT INTO register (meter_id, name, quantity, unit, scale, digits, storage, tariff, subunit)"
-        " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[],"
+        " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[],"
+        " %s::int[], %s::int[],"
         " %s::int[]) ON CONFLICT (meter_id, name) DO NOTHING",
         _columns(rows, 9),
     )
@@ -222,7 +224,8 @@ async def _write_registers(connection: AsyncConnection[Any], registers: Mapping[
 async def end_installations(connection: AsyncConnection[Any], ends: Mapping[int, datetime]) -> None:
     """Take meters out: installation id -> instant."""
     await connection.execute(
-        "UPDATE installation i SET period = tstzrange(lower(i.period), item.at) FROM unnest(%s::int[], %s::timestamptz[])"
+        "UPDATE installation i SET period = tstzrange(lower(i.period), item.at) FROM unnest(%s::int[],"
+        " %s::timestamptz[])"
         " AS item (id, at) WHERE i.installation_id = item.id",
         (list(ends), list(ends.values())),
     )
@@ -241,7 +244,8 @@ async def write_installations(
             " SELECT point_id, meter_id, service, tstzrange(start_at, end_at), factor,"
             " CASE WHEN service IN (1, 2, 5) THEN first END, CASE WHEN service IN (1, 2, 5) THEN last END,"
             " CASE WHEN service NOT IN (1, 2, 5) THEN first END, CASE WHEN service NOT IN (1, 2, 5) THEN last END,"
-            " reason, actor FROM unnest(%s::int[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::numeric[],"
+            " reason, actor FROM unnest(%s::int[], %s::int[], %s::int[], %s::timestamptz[],"
+            " %s::timestamptz[], %s::numeric[],"
             " %s::int8[], %s::int8[], %s::text[], %s::text[])"
             " AS item (point_id, meter_id, service, start_at, end_at, factor, first, last, reason, actor)",
             _columns(rows, 10),
@@ -253,7 +257,8 @@ async def write_weather(
 ) -> int:
     """Hourly outside temperatures; rows that were new or differ."""
     cursor = await connection.execute(
-        "INSERT INTO weather AS w (area_id, ts, temperature_c) SELECT DISTINCT ON (area_id, ts) area_id, ts, temperature_c"
+        "INSERT INTO weather AS w (area_id, ts, temperature_c) SELECT DISTINCT ON (area_id, ts) area_id, ts,"
+        " temperature_c"
         " FROM unnest(%s::int[], %s::timestamptz[], %s::real[]) WITH ORDINALITY AS item (area_id, ts, temperature_c, n)"
         " ORDER BY area_id, ts, n DESC"
         " ON CONFLICT (area_id, ts) DO UPDATE SET temperature_c = excluded.temperature_c"

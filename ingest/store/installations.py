@@ -1,7 +1,7 @@
 """Which meter was at which point when, with the indexes it came and went with.
 
-Rules: the database forbids overlaps; an exchange is one transaction, old meter out and new meter in at the same instant;
-every change marks the meters for assessment from that instant on.
+Rules: the database forbids overlaps; an exchange is one transaction, old meter out and new meter in at the same
+instant; every change marks the meters for assessment from that instant on.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,8 @@ async def install(
     shown = initial or Indexes()
     async with in_domain_words(connection):
         cursor = await connection.execute(
-            "INSERT INTO installation (point_id, meter_id, service, period, factor, initial_index, initial_volume, reason,"
+            "INSERT INTO installation (point_id, meter_id, service, period, factor, initial_index,"
+            " initial_volume, reason,"
             " photo_reference, created_by) VALUES (%s, %s, %s, tstzrange(%s, %s), %s, %s, %s, %s, %s, %s)"
             " RETURNING installation_id",
             (
@@ -146,7 +147,8 @@ async def exchange(
     photo_reference: str | None = None,
     factor: Decimal | None = None,
 ) -> int:
-    """Old meter out and new meter in at one instant, at the same point and for the same service; the new installation's id.
+    """Old meter out and new meter in at one instant, at the same point and for the same service; the new
+    installation's id.
 
     Raises as `remove` and `install`; then neither has happened.
     """
@@ -162,7 +164,8 @@ async def exchange(
 async def _locked(connection: AsyncConnection[Any], installation_id: int) -> Installation:
     async with connection.cursor(row_factory=class_row(Installation)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (meter_id)"
+            f"SELECT {_COLUMNS} FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING"
+            " (meter_id)"
             " WHERE i.installation_id = %s FOR UPDATE OF i",
             (installation_id,),
         )
@@ -182,8 +185,10 @@ async def installations(
     """History of a point or of a meter in the order of time; with `at` only what was there at that instant."""
     async with connection.cursor(row_factory=class_row(Installation)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (meter_id)"
-            " WHERE (%(point)s::int IS NULL OR i.point_id = %(point)s) AND (%(meter)s::int IS NULL OR i.meter_id = %(meter)s)"
+            f"SELECT {_COLUMNS} FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING"
+            " (meter_id)"
+            " WHERE (%(point)s::int IS NULL OR i.point_id = %(point)s) AND (%(meter)s::int IS NULL OR"
+            " i.meter_id = %(meter)s)"
             " AND (%(at)s::timestamptz IS NULL OR i.period @> %(at)s::timestamptz) ORDER BY i.service, lower(i.period)",
             {"point": point_id, "meter": meter_id, "at": at},
         )

@@ -1,8 +1,8 @@
 """Delivery keys: one digest a delivery decides whether its bytes have been here before.
 
 Rules: a sender's own message key stands in for the instant: without one, equal bytes read at another instant are a new
-reading (a meter without a clock repeats itself), with one they are the same message come twice. Claiming is atomic among
-concurrent writers; digests go in sorted, so that two writers never wait for each other in a circle.
+reading (a meter without a clock repeats itself), with one they are the same message come twice. Claiming is atomic
+among concurrent writers; digests go in sorted, so that two writers never wait for each other in a circle.
 """
 
 import struct
@@ -15,8 +15,8 @@ import psycopg
 from psycopg import AsyncConnection
 
 from ingest.model import Delivery
-from ingest.store.packing import COPY_HEADER, COPY_TRAILER, DigestArray, microseconds
 from ingest.store.habit import Habit
+from ingest.store.packing import COPY_HEADER, COPY_TRAILER, DigestArray, microseconds
 
 _INSTANT = struct.Struct(">q").pack
 _NEW_NUMBERS = "SELECT array_agg(nextval('delivery_number')) FROM generate_series(1, %s)"
@@ -45,7 +45,8 @@ async def claim(
     ----------
     digests : (n,) of 16 bytes, each once
     habit : Habit
-        Whether known digests are expected: then they are asked for first, else all are copied in and a refusal is dealt with.
+        Whether known digests are expected: then they are asked for first, else all are copied in and a refusal is
+        dealt with.
 
     Returns
     -------
@@ -90,5 +91,3 @@ async def _copied(connection: AsyncConnection[Any], ordered: Sequence[bytes]) ->
 async def _known(connection: AsyncConnection[Any], digests: Sequence[bytes]) -> dict[bytes, int]:
     cursor = await connection.execute(_KNOWN, (DigestArray(digests),), binary=True)
     return dict(await cursor.fetchall())
-
-

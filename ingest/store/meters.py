@@ -16,7 +16,8 @@ from protocols.registers import Register
 from protocols.units import Quantity
 
 _COLUMNS = (
-    "m.meter_id, m.serial, m.manufacturer, m.medium, m.version, m.model, m.profile, m.qp_m3h, m.qs_m3h, m.mounting_side,"
+    "m.meter_id, m.serial, m.manufacturer, m.medium, m.version, m.model, m.profile, m.qp_m3h, m.qs_m3h,"
+    " m.mounting_side,"
     " m.clock_zone, l.bus_id, b.gateway_id, l.address, i.point_id, p.code AS point, lower(i.period) AS installed_at"
 )
 _TABLES = (
@@ -181,7 +182,8 @@ async def get_meter(
     async with connection.cursor(row_factory=class_row(Meter)) as cursor:
         await cursor.execute(
             f"SELECT {_COLUMNS} {_TABLES}"
-            " WHERE (%(id)s::int IS NULL OR m.meter_id = %(id)s) AND (%(serial)s::text IS NULL OR m.serial = %(serial)s)"
+            " WHERE (%(id)s::int IS NULL OR m.meter_id = %(id)s) AND (%(serial)s::text IS NULL OR m.serial ="
+            " %(serial)s)"
             " AND (%(manufacturer)s::text IS NULL OR m.manufacturer = %(manufacturer)s)"
             " AND (%(medium)s::text IS NULL OR m.medium = %(medium)s)"
             " AND num_nonnulls(%(id)s::int, %(serial)s::text) > 0 LIMIT 2",

@@ -19,7 +19,8 @@ STATES = ("active", "suspended", "vacant", "closed")
 _COLUMNS = (
     "p.point_id, p.code, p.area_id, a.code AS area, p.route_id, p.kind, p.address, p.building, p.account, p.parent_id,"
     " p.rule_group_id, p.heated_area_m2, p.design_load_kw, p.contract, p.latitude, p.longitude, a.time_zone,"
-    " coalesce((SELECT s.state FROM point_state s WHERE s.point_id = p.point_id AND s.period @> now()), 'active') AS state"
+    " coalesce((SELECT s.state FROM point_state s WHERE s.point_id = p.point_id AND s.period @> now()),"
+    " 'active') AS state"
 )
 _CHANGEABLE = (
     "area_id", "route_id", "kind", "address", "building", "account", "parent_id", "rule_group_id", "heated_area_m2",
@@ -85,7 +86,8 @@ async def create_point(
     names = ["code", "area_id", *facts]
     async with in_domain_words(connection):
         cursor = await connection.execute(
-            f"INSERT INTO metering_point ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))}) RETURNING point_id",
+            f"INSERT INTO metering_point ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+            " RETURNING point_id",
             (code, area_id, *facts.values()),
         )
         point_id = int((await cursor.fetchone() or (0,))[0])
@@ -136,7 +138,8 @@ async def set_state(
             "DELETE FROM point_state WHERE point_id = %s AND lower(period) >= %s", (point_id, since)
         )
         await connection.execute(
-            "UPDATE point_state SET period = tstzrange(lower(period), %s) WHERE point_id = %s AND period @> %s::timestamptz",
+            "UPDATE point_state SET period = tstzrange(lower(period), %s) WHERE point_id = %s AND period @>"
+            " %s::timestamptz",
             (since, point_id, since),
         )
         await connection.execute(

@@ -16,7 +16,8 @@ from ingest.model import Delivery, Rejected
 from ingest.store.packing import stored_text
 
 _COLUMNS = (
-    "quarantine_id, delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field, manufacturer, serial,"
+    "quarantine_id, delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field,"
+    " manufacturer, serial,"
     " medium, state, settled_at, settled_by"
 )
 
@@ -55,8 +56,9 @@ async def insert(connection: AsyncConnection[Any], entries: Sequence[tuple[int, 
     for delivery_id, delivery, reason in entries:
         meter = reason.meter
         row = (
-            delivery_id, delivery.arrived_at, stored_text(delivery.protocol), stored_text(delivery.channel), reason.code,
-            stored_text(reason.message), reason.offset, reason.field, stored_text(meter.manufacturer) if meter else "",
+            delivery_id, delivery.arrived_at, stored_text(delivery.protocol), stored_text(delivery.channel),
+            stored_text(reason.code), stored_text(reason.message), reason.offset, reason.field,
+            stored_text(meter.manufacturer) if meter else "",
             stored_text(meter.serial) if meter else "", stored_text(meter.medium) if meter else "",
         )  # fmt: skip
         for column, value in zip(columns, row, strict=True):
@@ -64,7 +66,8 @@ async def insert(connection: AsyncConnection[Any], entries: Sequence[tuple[int, 
     cursor = await connection.execute(
         "INSERT INTO quarantine (delivery_id, arrived_at, protocol, channel, code, message, byte_offset, field,"
         " manufacturer, serial, medium)"
-        " SELECT * FROM unnest(%s::int8[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[],"
+        " SELECT * FROM unnest(%s::int8[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],"
+        " %s::text[], %s::int[],"
         " %s::text[], %s::text[], %s::text[], %s::text[])"
         " ON CONFLICT (delivery_id) DO UPDATE SET code = excluded.code, message = excluded.message,"
         " byte_offset = excluded.byte_offset, field = excluded.field, manufacturer = excluded.manufacturer,"

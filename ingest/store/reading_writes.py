@@ -1,8 +1,9 @@
 """Readings into the store, each value of a register at an instant once, however often it is delivered.
 
-Rules: readings come as columns and stay columns; the natural key is (register, instant): an equal value is dropped, another
-value is kept beside the first as the next version with the flag CONFLICT. What may exist is asked for, the rest is copied
-straight in; where the server refuses the copy (another writer was faster, a value came again) everything is asked for.
+Rules: readings come as columns and stay columns; the natural key is (register, instant): an equal value is dropped,
+another value is kept beside the first as the next version with the flag CONFLICT. What may exist is asked for, the
+rest is copied straight in; where the server refuses the copy (another writer was faster, a value came again)
+everything is asked for.
 """
 
 from dataclasses import dataclass

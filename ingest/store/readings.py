@@ -13,7 +13,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-_COLUMNS = "r.ts, r.register_id, r.value AS count, r.version, r.flags, r.delivery_id, g.meter_id, g.name, g.quantity, g.unit, g.scale"
+_COLUMNS = (
+    "r.ts, r.register_id, r.value AS count, r.version, r.flags, r.delivery_id, g.meter_id, g.name, g.quantity, g.unit,"
+    " g.scale"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ async def readings(
 ) -> list[StoredReading]:
     """A meter's readings in [start, end) by time, register and version.
 
-    `after`: (ts, register id, version) of the last one seen. `names`: registers by name. `versions`: differing values of
-    the same instant, too.
+    `after`: (ts, register id, version) of the last one seen. `names`: registers by name. `versions`: differing values
+    of the same instant, too.
     """
     async with connection.cursor(row_factory=class_row(StoredReading)) as cursor:
         await cursor.execute(

@@ -1,7 +1,7 @@
 """How long deliveries, keys, statuses and readings are kept, and the clearing away of what is older.
 
-Rules: on TimescaleDB whole chunks go, on plain PostgreSQL rows in slices small enough not to hold up anybody; what a frozen
-bill needs is copied into the bill and survives.
+Rules: on TimescaleDB whole chunks go, on plain PostgreSQL rows in slices small enough not to hold up anybody; what a
+frozen bill needs is copied into the bill and survives.
 """
 
 from datetime import datetime, timedelta
@@ -37,12 +37,16 @@ async def clear_slice(connection: AsyncConnection[Any], what: str, now: datetime
         Nothing of that name is kept.
     """
     column = _TIME_COLUMN[what]
-    cursor = await connection.execute("SELECT %s - keep FROM retention WHERE what = %s AND keep IS NOT NULL", (now, what))
+    cursor = await connection.execute(
+        "SELECT %s - keep FROM retention WHERE what = %s AND keep IS NOT NULL", (now, what)
+    )
     row = await cursor.fetchone()
     if row is None:
         return 0
     if await _is_hypertable(connection, what):
-        cursor = await connection.execute("SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s)", (what, row[0]))
+        cursor = await connection.execute(
+            "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s)", (what, row[0])
+        )
         dropped = await cursor.fetchone()
         return int(dropped[0]) if dropped else 0
     cursor = await connection.execute(

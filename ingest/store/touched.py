@@ -1,7 +1,7 @@
 """Which meters have readings that assessment has not seen yet, and since when.
 
-Rules: a journal. Writers only add rows, so nobody waits; who assesses takes rows out in the transaction of its results, and
-a rollback puts them back.
+Rules: a journal. Writers only add rows, so nobody waits; who assesses takes rows out in the transaction of its
+results, and a rollback puts them back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def touch_sync(connection: Connection[Any], earliest_us: Mapping[int, int]) -> N
 
 
 def take(connection: Connection[Any], meter_ids: Sequence[int] | None = None) -> dict[int, datetime]:
-    """Take the marks of meters, or of all: meter id -> earliest change. They come back if the transaction rolls back."""
+    """Take the marks of meters, or of all: meter id -> earliest change. A rollback brings them back."""
     rows = connection.execute(_TAKE, {"meters": None if meter_ids is None else list(meter_ids)}).fetchall()
     return dict(rows)
 

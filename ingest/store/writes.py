@@ -1,7 +1,7 @@
 """One batch of deliveries into the store: keys, bytes, readings, status, touched meters, quarantine, discovered meters.
 
-Rules: the caller owns the transaction, so a batch is there whole or not at all; whatever is delivered again, in whatever
-order, by however many writers, is stored once.
+Rules: the caller owns the transaction, so a batch is there whole or not at all; whatever is delivered again, in
+whatever order, by however many writers, is stored once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -156,7 +156,9 @@ def _columns(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> tuple[Readin
 def _news(
     resolved: Sequence[tuple[int, Delivery, Resolved]], written: ReadingColumns
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """Readings written of each delivery, and the earliest one of each meter (of a delivery of several, for all of them)."""
+    """Readings written of each delivery, and the earliest one of each meter (of a delivery of several, for all of
+    them).
+    """
     order = np.argsort(written.delivery_id, kind="stable")
     numbers, first, count = np.unique(written.delivery_id[order], return_index=True, return_counts=True)
     counts = dict(zip(numbers.tolist(), count.tolist(), strict=True))

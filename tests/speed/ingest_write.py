@@ -1,9 +1,9 @@
 """Idempotent writing of decoded telegrams beside raw binary COPY of the same rows, on plain PostgreSQL, in one run.
 
-``python tests/speed/ingest_write.py [rounds]``. The limit is what nobody could beat: rows packed beforehand and copied into
-tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that a delivery
-means (its bytes, its key, its status, its readings). Ours commits every 2,000 deliveries and decides duplicates of
-deliveries and of readings; decoding is not part of it.
+``python tests/speed/ingest_write.py [rounds]``. The limit is what nobody could beat: rows packed beforehand and
+copied into tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that
+a delivery means (its bytes, its key, its status, its readings). Ours commits every 2,000 deliveries and decides
+duplicates of deliveries and of readings; decoding is not part of it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from ingest.store import deliveries, reading_writes, statuses
 from ingest.store.database import Pool, migrate, open_pool
 from ingest.store.habit import Habit, new_habits
 from ingest.store.packing import copy_rows, microseconds
-from ingest.store.reading_writes import COLUMNS, TYPES, ReadingColumns
+from ingest.store.reading_writes import TYPES, ReadingColumns
 from ingest.store.writes import write_batch
 
 METERS = 5_000

@@ -56,7 +56,8 @@ def main(rounds: int = 5) -> None:
                 for _ in range(rounds):
                     started = time.perf_counter()
                     connection.execute(
-                        "COPY (SELECT register_id, ts, value, version, flags FROM reading) TO '/dev/null' (FORMAT BINARY)"
+                        "COPY (SELECT register_id, ts, value, version, flags FROM reading) TO '/dev/null'"
+                        " (FORMAT BINARY)"
                     )
                     limit = time.perf_counter() - started
                     started = time.perf_counter()
@@ -68,7 +69,8 @@ def main(rounds: int = 5) -> None:
                     rates.append(len(table) / seconds)
                 print(
                     f"{'clustered by register' if clustered else 'arrival order':24}"
-                    f"{statistics.median(rates):12,.0f} readings/s {statistics.median(shares):6.2f} of COPY TO /dev/null"
+                    f"{statistics.median(rates):12,.0f} readings/s {statistics.median(shares):6.2f} of COPY"
+                    " TO /dev/null"
                 )
 
 

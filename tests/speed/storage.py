@@ -1,8 +1,8 @@
 """Bytes a reading on TimescaleDB after compression, with noise as real meters have it, and on plain PostgreSQL.
 
-``HEATBOOK_NODE_MODULES=... python tests/speed/storage.py``. Half a year of hourly energy, volume, power, flow and two
-temperatures of ten meters: counters that grow by a daily and weekly pattern with noise, momentary values with noise in the
-last digits, instants that jitter by seconds.
+``HEATBOOK_NODE_MODULES=... python tests/speed/storage.py``. Sixty days of hourly energy, volume, power, flow and two
+temperatures of forty meters: counters that grow by a daily and weekly pattern with noise, momentary values with noise
+in the last digits, instants that jitter by seconds.
 """
 
 import asyncio
@@ -23,17 +23,18 @@ from ingest.store.database import migrate
 from ingest.store.habit import Habit
 from ingest.store.reading_writes import ReadingColumns
 
-METERS, HOURS = 10, 24 * 182
-START_US = 1_751_328_000_000_000
+METERS, HOURS = 40, 24 * 60
+# Two chunks of thirty days from their beginning on: few meters must not pay for half-filled ones.
+START_US = 1_751_328_000_000_000 // (30 * 86_400_000_000) * (30 * 86_400_000_000)
 
 
-def noisy() -> ReadingColumns:
-    """Readings of six registers a meter."""
+def noisy(jitter_s: int) -> ReadingColumns:
+    """Readings of six registers a meter, at instants that jitter by so many seconds."""
     rng = np.random.default_rng(7)
     hour = np.arange(HOURS)
     parts: list[list[Any]] = [[], [], []]
     for meter in range(METERS):
-        ts_us = START_US + hour * 3_600_000_000 + rng.integers(0, 20, HOURS) * 1_000_000
+        ts_us = START_US + hour * 3_600_000_000 + rng.integers(0, jitter_s + 1, HOURS) * 1_000_000
         load_kw = np.maximum(0, 4 + 3 * np.cos(hour * 2 * np.pi / (24 * 365)) + rng.normal(0, 0.8, HOURS))
         supply = 70 + rng.normal(0, 1.5, HOURS)
         back = supply - 25 - rng.normal(0, 2, HOURS)
@@ -51,9 +52,9 @@ def noisy() -> ReadingColumns:
     return ReadingColumns(ts, value, delivery, register, np.zeros(len(ts), dtype=np.int64))
 
 
-async def fill(url: str, copy: bool) -> tuple[int, AsyncConnection[Any]]:
+async def fill(url: str, jitter_s: int, *, copy: bool) -> tuple[int, AsyncConnection[Any]]:
     """Write the readings; their number."""
-    readings = noisy()
+    readings = noisy(jitter_s)
     connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
     for start in range(0, len(readings), 50_000):
         rows = np.arange(start, min(start + 50_000, len(readings)))
@@ -73,34 +74,27 @@ async def one(connection: AsyncConnection[Any], query: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def timescale(modules: Path) -> None:
+async def timescale(url: str) -> None:
     """Print bytes a reading before and after compression."""
-    server = Path(__file__).parents[1] / "timescale" / "server.mjs"
-    process = subprocess.Popen(
-        ["node", str(server), str(modules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    url = f"postgresql://postgres:postgres@{json.loads(process.stdout.readline())['address']}/postgres?sslmode=disable"
-    try:
-        await asyncio.to_thread(migrate, url)
-        count, connection = await fill(url, copy=False)
+    for jitter_s in (0, 20):
+        connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
+        await connection.execute("TRUNCATE reading")
+        await connection.close()
+        count, connection = await fill(url, jitter_s, copy=False)
         before = await one(connection, "SELECT hypertable_size('reading')")
         await connection.execute("SELECT compress_chunk(c) FROM show_chunks('reading') c")
-        after = await one(connection, "SELECT hypertable_size('reading')")
         stats = "SELECT sum(after_compression_total_bytes)::int8 FROM hypertable_compression_stats('reading')"
         compressed = await one(connection, stats)
         await connection.close()
-        print(f"TimescaleDB, {count:,} readings: {before / count:.1f} bytes each before compression,")
-        print(f"  {compressed / count:.2f} in the columnstore, {after / count:.2f} with empty row chunks and catalogue")
-    finally:
-        process.stdin.close()
-        process.wait(20)
+        print(
+            f"TimescaleDB, {count:,} readings, instants {f'within {jitter_s} s' if jitter_s else 'on the hour'}:"
+            f" {before / count:.1f} bytes each as rows, {compressed / count:.2f} in the columnstore"
+        )
 
 
 async def plain(url: str) -> None:
     """Print bytes a reading with its indexes."""
-    count, connection = await fill(url, copy=True)
+    count, connection = await fill(url, 20, copy=True)
     size = await one(connection, "SELECT pg_total_relation_size('reading')")
     await connection.close()
     print(f"plain PostgreSQL: {size / count:.1f} bytes each, indexes included")
@@ -115,7 +109,18 @@ def main() -> None:
     if modules is None:
         print("TimescaleDB: HEATBOOK_NODE_MODULES is not set", file=sys.stderr)
         return
-    asyncio.run(timescale(Path(modules)))
+    server = Path(__file__).parents[1] / "timescale" / "server.mjs"
+    process = subprocess.Popen(["node", str(server), modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        address = json.loads(process.stdout.readline())["address"]
+        url = f"postgresql://postgres:postgres@{address}/postgres?sslmode=disable"
+        migrate(url)
+        asyncio.run(timescale(url))
+    finally:
+        process.stdin.close()
+        process.wait(20)
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ async def test_an_alert_line_has_its_explanation_and_no_made_up_end(
         )
     line = json.loads(exported("alerts", "jsonl"))
     assert list(line) == [
-        "point", "serial", "kind", "severity", "from", "to", "state", "explanation", "energy_at_stake_kwh", "confidence",
-        "incident",
+        "point", "serial", "kind", "severity", "from", "to", "state", "explanation", "energy_at_stake_kwh",
+        "confidence",        "incident",
     ]  # fmt: skip
     assert (line["kind"], line["to"], line["explanation"], line["confidence"]) == ("zero_use", None, {"hours": 80}, 0.9)
 
