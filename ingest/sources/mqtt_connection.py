@@ -49,6 +49,20 @@ class BufferedClient(Client):
         return len(self._held) - self._at
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """A TLS socket that does not outlive a failed handshake; paho forgets it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As in the base class; closes the socket where the handshake fails."""
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
+
+
 class MqttConnection:
     """Connect, subscribe, deliver messages to `on_message`, acknowledge; `lost` resolves when it is over."""
 
@@ -81,6 +95,7 @@ class MqttConnection:
             context = ssl.create_default_context(cafile=settings.tls_ca)
             if settings.tls_certificate:
                 context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+            context.sslsocket_class = ClosingSocket
             client.tls_set_context(context)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.on_connect = self._connected

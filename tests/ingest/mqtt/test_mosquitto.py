@@ -137,3 +137,65 @@ async def test_retained_messages_are_stale_and_skipped(mosquitto, intake, start_
     await reached(lambda: source.counters.acknowledged == 1)
     assert source.counters.retained_skipped == 1
     assert intake.deliveries == []
+
+
+def self_signed(folder):
+    """Certificate and key of "localhost" as PEM files."""
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    paths[1].write_bytes(secret)
+    return paths
+
+
+async def test_messages_come_over_tls_and_a_stranger_is_not_trusted(tmp_path, intake, publish, sources, reached):
+    if EXECUTABLE is None:
+        pytest.skip("no mosquitto executable on this machine")
+    from ingest.sources.errors import LineClosedError
+    from ingest.sources.mqtt import MqttSource
+    from ingest.sources.mqtt_connection import MqttConnection
+    from ingest.sources.mqtt_settings import MqttSettings
+
+    certificate, key = self_signed(tmp_path)
+    plain = free_port()
+    tls = f"certfile {certificate}\nkeyfile {key}\nlistener {plain} 127.0.0.1\nallow_anonymous true"
+    server = Mosquitto(tmp_path / "tls", tls)
+    await server.start()
+    try:
+        settings = MqttSettings("localhost", server.port, topics=("tls/#",), tls=True, tls_ca=str(certificate), queue=5)
+        source = MqttSource(settings, intake)
+        sources.append(source)
+        task = asyncio.create_task(source.run())
+        async with asyncio.timeout(20):
+            await source.connected.wait()
+        messages = [("tls/a", str(number).encode() * 50) for number in range(300)]
+        await asyncio.to_thread(publish, plain, messages)
+        await reached(lambda: source.counters.acknowledged == 300)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        stranger = MqttConnection(MqttSettings("localhost", server.port, tls=True), lambda message: True)
+        with pytest.raises(LineClosedError, match="certificate"):
+            await stranger.open()
+        stranger.close()
+    finally:
+        server.stop()
+    assert intake.payloads == [payload for _, payload in messages]
