@@ -42,8 +42,8 @@ bench: dev                     ## speed and memory, printed as ratios
 	$(BIN)/python -m tests.speed
 
 lock: dev                      ## new lock files from pyproject.toml
-	$(UV) pip compile pyproject.toml --extra build --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/run.lock
-	$(UV) pip compile pyproject.toml --group dev --group peers -c requirements/run.lock --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/dev.lock
+	$(UV) pip compile pyproject.toml --group build --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/run.lock
+	$(UV) pip compile pyproject.toml --group build --group dev --group peers -c requirements/run.lock --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/dev.lock
 	echo "uv" | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/uv.lock
 
 clean:

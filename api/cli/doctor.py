@@ -35,7 +35,7 @@ def doctor(
     database_url: DatabaseOption = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False,
 ) -> None:
-    """Check this installation: Python, folder, database, schema, broker, readings. Exit code 1 if something is wrong."""
+    """Check this installation: folder, database, schema, broker, readings. Exit code 1 if something is wrong."""
     settings = settings_from_environment(data=data, database_url=database_url)
     checks = list(_checks(settings))
     if json_lines:
