@@ -19,7 +19,7 @@ from ingest.model import Delivery, Outcome
 from ingest.schedule import DueList, SilentShare
 from ingest.sources.asking import Master, Reply, Target
 from ingest.sources.backoff import Backoff
-from ingest.sources.errors import LineClosedError, SourceError
+from ingest.sources.errors import LineClosedError, RefusedError, SourceError
 from ingest.sources.health import Tally
 
 log = structlog.get_logger(__name__)
@@ -232,7 +232,8 @@ class GatewayPoller:
         if failures <= 2:
             due = min(due, now + timedelta(seconds=min(SOON_RETRY_S, target.grid.period_s / 4)))
         self._due.push(target.meter_id, due, silent=True)
-        self._suspects += 1
+        # Who refuses is there; silence, garbage and strangers may be the gateway's doing.
+        self._suspects = 0 if isinstance(error, RefusedError) else self._suspects + 1
         if self._suspects >= min(SUSPECT_GATEWAY, len(self.targets)):
             self._suspects = 0
             await self.master.close()
@@ -252,19 +253,19 @@ class GatewayPoller:
         read_at = self.clock.now()
         try:
             reply = await self.master.read(urgent.target, self.tries)
+            self._answered(urgent.target, reply)
+            outcomes = await self._submit(urgent.target, reply, read_at, on_demand=True)
         except SourceError as error:
             blamed = None if isinstance(error, LineClosedError) else urgent.target.meter_id
             self.tally.failed(self.gateway_id, blamed, wall_now(), error)
             if not urgent.answer.done():
                 urgent.answer.set_exception(error)
-            return
         except BaseException:
-            urgent.answer.cancel()
+            self._refuse(urgent)
             raise
-        self._answered(urgent.target, reply)
-        outcomes = await self._submit(urgent.target, reply, read_at, on_demand=True)
-        if not urgent.answer.done():
-            urgent.answer.set_result((reply, outcomes))
+        else:
+            if not urgent.answer.done():
+                urgent.answer.set_result((reply, outcomes))
 
     async def _run_job(self) -> None:
         job, steps = self._jobs.popleft()
@@ -273,7 +274,7 @@ class GatewayPoller:
                 steps.put_nowait(step)
                 while self._urgent:
                     await self._serve_urgent()
-        except SourceError as error:
+        except (SourceError, ValueError) as error:
             steps.put_nowait(error)
         finally:
             steps.put_nowait(None)
@@ -305,7 +306,10 @@ class GatewayPoller:
 
     def _give_up_waiting(self) -> None:
         for urgent in self._urgent:
-            if not urgent.answer.done():
-                urgent.answer.set_exception(LineClosedError(f"gateway {self.code} is no longer read here"))
+            self._refuse(urgent)
         for _, steps in self._jobs:
             steps.put_nowait(LineClosedError(f"gateway {self.code} is no longer read here"))
+
+    def _refuse(self, urgent: _Urgent) -> None:
+        if not urgent.answer.done():
+            urgent.answer.set_exception(LineClosedError(f"gateway {self.code} is no longer read here"))
