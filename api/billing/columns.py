@@ -110,7 +110,9 @@ async def batches(connection: AsyncConnection[Any], choice: Choice) -> AsyncIter
             return
         if row[0] is not None:
             columns = _columns(row)
-            yield _batch(columns, choice.period, len(columns["quantity_id"]))
+            batch = _batch(columns, choice.period, len(columns["quantity_id"]))
+            order = _order(columns)
+            yield batch if order is None else batch.take(order)
         if row[-2] < CHUNK:
             return
         after = (row[-1][0], row[-1][1])
@@ -129,6 +131,12 @@ def _columns(row: Any) -> dict[str, Any]:
         result[name] = (_array(row[at], ">i8"), row[at + 1] or b"")
         at += 2
     return result
+
+
+def _order(columns: dict[str, Any]) -> pa.Array | None:
+    """Positions in order of point and service, None where they are in order already (joins nearly always keep it)."""
+    keys = columns["point_id"] * 8 + columns["service"]
+    return None if (np.diff(keys) > 0).all() else pa.array(np.argsort(keys, kind="stable"))
 
 
 def _array(data: bytes, kind: str) -> NDArray[Any]:
@@ -153,7 +161,7 @@ def _batch(columns: dict[str, Any], period: str, count: int) -> pa.RecordBatch:
         "volume_m3": _decimals(volume, 1_000, 18, 3),
         "heated_area_m2": _decimals(columns["heated_area_cm"], 1, 14, 2),
         "created_at": _plain(columns["created_us"], None, pa.timestamp("us", tz="UTC")),
-        "period": pa.repeat(period, count),
+        "period": _strings(np.full(count, len(period.encode()), np.int64), period.encode() * count),
     }
     return pa.RecordBatch.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
 

@@ -148,7 +148,7 @@ def chunk_query(
     an int8
     array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities
     were
-    looked at, and (point, service) of the last. Parameters as BULK_FROM, with `point`, `service` of the last one
+    looked at, and (point, service) of the last; within a chunk rows come in any order. Parameters as BULK_FROM, with `point`, `service` of the last one
     before, and
     `limit`.
     """
@@ -168,12 +168,13 @@ def chunk_query(
     chosen: LiteralString = ", ".join(inner)
     return (
         f"WITH page AS MATERIALIZED ({_NEWEST} LIMIT %(limit)s),"
-        f" chunk AS (SELECT {chosen} FROM page {_JOINED} ORDER BY q.point_id, q.service)"
+        f" chunk AS (SELECT {chosen} FROM page {_JOINED})"
         f" SELECT {columns}, (SELECT count(*) FROM page), (SELECT ARRAY[point_id::int, service::int] FROM page"
         " ORDER BY point_id DESC, service DESC LIMIT 1) FROM chunk"
     )
 
 
 async def one_view(connection: AsyncConnection[Any]) -> None:
-    """Let every further statement of the transaction see the data as of now."""
+    """Let every further statement of the transaction see the data as of now, and sort a chunk in memory."""
     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    await connection.execute("SET LOCAL work_mem = '64MB'")

@@ -113,6 +113,8 @@ async def measure(url: str) -> dict[str, float]:
     try:
         async with pool.connection() as connection:
             choice = await fill(connection)
+        async with pool.connection() as connection, connection.transaction():
+            await feed.one_view(connection)
             streams: dict[str, Callable[..., Any]] = {"pydantic": by_response_model, **formats.STREAMS}
             del streams["xlsx"]
             base = 0.0
