@@ -104,6 +104,18 @@ class Zone:
             len(due), self.intervals, self.changed, len(found), published.opened, published.closed, published.incidents
         )
 
+    def history_days(self) -> Days:
+        """The days of every place from its first reading on, computed anew and not written: for a trial of rules."""
+        whole = self._grid(self.beginning)
+        parts = []
+        for first in range(0, len(self.places), CHUNK_PLACES):
+            rows = np.arange(first, min(first + CHUNK_PLACES, len(self.places)))
+            own, places = select_points(self.points, rows), self.places[first : first + CHUNK_PLACES]
+            until = self.now + timedelta(microseconds=1)
+            inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
+            parts.append(_daily_only(engine.hourly(inputs, rows=rows), np.ones(len(rows), np.bool_)))
+        return self._days(parts, self.beginning)
+
     def _hours(self, due: Mapping[int, datetime]) -> list[Hourly]:
         """First stage for all places, window by window; what changed is written."""
         windows: dict[datetime, list[int]] = {}
