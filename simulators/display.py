@@ -75,7 +75,7 @@ class _Totals:
         """Interpolate a running total (h+1,)."""
         before = total[self.base] + (total[self.after] - total[self.base]) * self.base_part
         if self.run is not None:
-            return total[self.run] - before
+            return np.asarray(total[self.run] - before)
         at = total[self.hour]
         return np.asarray(at + (total[self.hour + 1] - at) * self.part - before)
 
