@@ -8,7 +8,7 @@ itself. Importing a file again stores nothing twice.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from fractions import Fraction
@@ -45,6 +45,9 @@ _LEAST_DECIMALS = {
 }  # fmt: skip
 _NAME = {Quantity.HEAT_ENERGY: "energy"}
 _SAID = (Quantity.INFO_CODE, Quantity.METER_TIME)
+
+
+Entries = Sequence[MeterEntry | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,58 +218,88 @@ class ReadingsImport:
         entries = [self._directory.meter_for(MeterId(serial, maker)) for serial, maker in chunk.meters]
         self._report_unknown(chunk, entries)
         good = self._usable(chunk) & np.array([entry is not None for entry in entries], dtype=bool)[chunk.who]
-        groups = list(_groups(chunk, good))
-        await self._create_registers(chunk, entries, groups)
+        # A quantity at a time: its rows, and the meters among them.
+        of_quantity = [(what, np.flatnonzero(good & (chunk.what == what))) for what in range(len(chunk.quantities))]
+        await self._create_registers(chunk, entries, of_quantity)
+        if not self._report.dry_run:
+            entries = [None if entry is None else self._directory.entry(entry.meter_id) for entry in entries]
         found = _Found()
-        for who, what, rows in groups:
-            entry = entries[who]
-            entry = None if entry is None else self._directory.entry(entry.meter_id)
-            if entry is not None:
-                self._place(found, chunk, entry, what, rows)
+        for what, rows in of_quantity:
+            quantity = _quantity(chunk.quantities[what][0])
+            if quantity is None or not len(rows):
+                continue
+            if quantity in _SAID:
+                self._hear(found, chunk, entries, quantity, rows)
+            else:
+                self._place(found, chunk, entries, what, rows)
         return found
 
-    def _place(self, found: _Found, chunk: Chunk, entry: MeterEntry, what: int, rows: npt.NDArray[np.intp]) -> None:
-        name, unit = chunk.quantities[what]
-        quantity = _quantity(name)
-        if quantity is None or not _measures(unit, quantity):
-            return
-        if quantity in _SAID:
-            for row, value in zip(rows.tolist(), chunk.values.floats(rows).tolist(), strict=True):
+    def _hear(
+        self, found: _Found, chunk: Chunk, entries: Entries, quantity: Quantity, rows: npt.NDArray[np.intp]
+    ) -> None:
+        """What meters say about themselves: seldom enough to go one by one."""
+        for row, value in zip(rows.tolist(), chunk.values.floats(rows).tolist(), strict=True):
+            entry = entries[chunk.who[row]]
+            if entry is not None:
                 found.said.setdefault((entry.meter_id, int(chunk.ts_us[row])), {})[quantity] = value
-            return
-        known = entry.registers.get(_register_name(quantity, entry))
-        if known is None:
-            return
-        register = known.register
-        ratio = factor(unit or CANONICAL_UNIT[quantity], register.unit) / Fraction(10) ** register.scale
-        counts, wrong = chunk.values.counts(rows, ratio)
-        if wrong.any():
-            self._report_finer(chunk, rows[wrong], register)
-            rows, counts = rows[~wrong], counts[~wrong]
-        found.rows.append(rows)
-        found.counts.append(counts)
-        found.registers.append(np.full(len(rows), known.register_id, dtype=np.int64))
-        found.meters.append(np.full(len(rows), entry.meter_id, dtype=np.int64))
+
+    def _place(self, found: _Found, chunk: Chunk, entries: Entries, what: int, rows: npt.NDArray[np.intp]) -> None:
+        """Readings of one quantity: all rows of meters whose registers count alike at once."""
+        name, unit = chunk.quantities[what]
+        quantity = Quantity(name)
+        register_of = np.zeros(len(entries), dtype=np.int64)
+        meter_of = np.zeros(len(entries), dtype=np.int64)
+        kind_of = np.full(len(entries), -1, dtype=np.int64)
+        kinds: dict[tuple[str, int], int] = {}
+        registers: list[Register] = []
+        for who in np.unique(chunk.who[rows]).tolist():
+            entry = entries[who]
+            known = None if entry is None else entry.registers.get(_register_name(quantity, entry))
+            if entry is None or known is None:
+                continue
+            display = (known.register.unit, known.register.scale)
+            if display not in kinds:
+                kinds[display] = len(kinds)
+                registers.append(known.register)
+            register_of[who], meter_of[who], kind_of[who] = known.register_id, entry.meter_id, kinds[display]
+        kind = kind_of[chunk.who[rows]]
+        for number, register in enumerate(registers):
+            alike = rows[kind == number]
+            ratio = factor(unit or CANONICAL_UNIT[quantity], register.unit) / Fraction(10) ** register.scale
+            counts, wrong = chunk.values.counts(alike, ratio)
+            if wrong.any():
+                self._report_finer(chunk, alike[wrong], register)
+                alike, counts = alike[~wrong], counts[~wrong]
+            found.rows.append(alike)
+            found.counts.append(counts)
+            found.registers.append(register_of[chunk.who[alike]])
+            found.meters.append(meter_of[chunk.who[alike]])
 
     async def _create_registers(
-        self,
-        chunk: Chunk,
-        entries: list[MeterEntry | None],
-        groups: list[tuple[int, int, npt.NDArray[np.intp]]],
+        self, chunk: Chunk, entries: Entries, of_quantity: list[tuple[int, npt.NDArray[np.intp]]]
     ) -> None:
         wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
-        for who, what, rows in groups:
-            entry = entries[who]
+        for what, rows in of_quantity:
             name, unit = chunk.quantities[what]
             quantity = _quantity(name)
-            if entry is None or quantity is None or quantity in _SAID or not _measures(unit, quantity):
+            if quantity is None or quantity in _SAID or not len(rows):
                 continue
-            register_name = _register_name(quantity, entry)
-            if register_name not in entry.registers:
-                decimals = max(int(chunk.values.decimals(rows).max()), _LEAST_DECIMALS.get(quantity, 0))
-                register = Register(register_name, quantity, unit or CANONICAL_UNIT[quantity], -decimals)
-                wanted.setdefault((entry.meter_id, register_name), (entry, register))
-        if wanted and self._report.dry_run:
+            lacking = np.zeros(len(entries), dtype=bool)
+            for who in np.unique(chunk.who[rows]).tolist():
+                entry = entries[who]
+                lacking[who] = entry is not None and _register_name(quantity, entry) not in entry.registers
+            rows = rows[lacking[chunk.who[rows]]]
+            if not len(rows):
+                continue
+            finest = np.full(len(entries), _LEAST_DECIMALS.get(quantity, 0), dtype=np.int64)
+            np.maximum.at(finest, chunk.who[rows], chunk.values.decimals(rows))
+            for who in np.flatnonzero(lacking).tolist():
+                entry = entries[who]
+                if entry is not None:
+                    name = _register_name(quantity, entry)
+                    register = Register(name, quantity, unit or CANONICAL_UNIT[quantity], -int(finest[who]))
+                    wanted.setdefault((entry.meter_id, name), (entry, register))
+        if self._report.dry_run:
             for entry, register in wanted.values():
                 entry.registers[register.name] = self._directory.planned(register)
         elif wanted:
@@ -305,7 +338,7 @@ class ReadingsImport:
             good[rows] = False
         return good
 
-    def _report_unknown(self, chunk: Chunk, entries: list[MeterEntry | None]) -> None:
+    def _report_unknown(self, chunk: Chunk, entries: Entries) -> None:
         for who, entry in enumerate(entries):
             if entry is None:
                 serial, maker = chunk.meters[who]
@@ -336,18 +369,6 @@ class ReadingsImport:
         if len(rows):
             more = f" ({len(rows)} rows)" if len(rows) > 1 else ""
             self._report.add(Problem(chunk.first_row + int(rows[0]), column, code, message + more), len(rows))
-
-
-def _groups(chunk: Chunk, good: Mask) -> Iterator[tuple[int, int, npt.NDArray[np.intp]]]:
-    """(meter, quantity and unit, rows) of the usable rows, rows in file order."""
-    rows = np.flatnonzero(good)
-    key = chunk.who[rows] * len(chunk.quantities) + chunk.what[rows]
-    order = np.argsort(key, kind="stable")
-    ordered = key[order]
-    bounds = np.flatnonzero(np.diff(ordered)) + 1
-    for part in np.split(order, bounds) if len(order) else ():
-        first = int(key[part[0]])
-        yield first // len(chunk.quantities), first % len(chunk.quantities), rows[part]
 
 
 def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:
