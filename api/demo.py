@@ -127,16 +127,16 @@ class Demo:
         known = json.loads(self._logins.read_text()) if self._logins.exists() else {}
         people = demo_steps.let_people_in(self.database_url, PEOPLE, KEY_ROLES, known)
         self._people, self._keys = asyncio.run(people)
-        self._wait_for(addresses.exists, 60.0, "the virtual meters did not start")
-        asyncio.run(demo_steps.tell_addresses(self.database_url, json.loads(addresses.read_text())))
-        say("virtual meters listen on loopback")
-        self.family.start("ingest", ["ingest"])
         self.family.start("assess", ["assess", "--watch"])
         if not self.state.history_done:
             steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), self._span, say)
             count = asyncio.run(steps)
             self._remember(history_done=True)
             say(f"history of {self._span.days} days read: {count} telegrams")
+        self._wait_for(addresses.exists, 60.0, "the virtual meters did not start")
+        asyncio.run(demo_steps.tell_addresses(self.database_url, json.loads(addresses.read_text())))
+        say("virtual meters listen on loopback")
+        self.family.start("ingest", ["ingest"])
         asyncio.run(demo_steps.open_periods(self.database_url, self.state.origin_at, self._span))
 
     def wait_until_ready(self, deadline_s: float) -> None:

@@ -180,3 +180,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped") and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker a file, and one for everything that shares the running demo (`make test` runs on every core)."""
+    for item in items:
+        shared = "service" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("service" if shared else str(item.path)))
