@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from api.access import Figures, Settler
-from api.billing import explanation, formats, service, webhooks
+from api.billing import explanation, formats, green_button, mscons, service, webhooks
 from api.billing.columns import Choice
 from api.billing.schemas import (
     Acknowledgement,
@@ -242,3 +242,28 @@ async def add_webhook(body: WebhookBody, actor: Settler, connection: Connection)
 async def end_webhook(webhook_id: Annotated[int, Path(ge=1, lt=2**31)], actor: Settler, connection: Connection) -> None:
     """It is called no more."""
     await webhooks.end(connection, actor, webhook_id)
+
+
+@router.get("/quantities/{quantity_id}/green-button", summary="A quantity's hours as Green Button (ESPI) XML")
+async def green_button_feed(quantity_id: QuantityId, actor: Figures, connection: Connection) -> Response:
+    """For customers' own tools."""
+    quantity, intervals = await explanation.intervals_of(connection, actor, quantity_id)
+    total = quantity["volume_ml"] if quantity["service"] in (3, 4, 6) else quantity["energy_j"]
+    made = green_button.feed(
+        quantity["point"], quantity["service"], intervals, updated=quantity["created_at"], total=total
+    )
+    return Response(made, media_type="application/atom+xml")
+
+
+@router.get("/mscons", summary="A period's quantities as EDIFACT MSCONS")
+async def mscons_interchange(
+    period: PeriodCode,
+    actor: Figures,
+    connection: Connection,
+    sender: Annotated[str, Query(max_length=35, pattern=r"^[ -~]+$")] = "HEATBOOK",
+    receiver: Annotated[str, Query(max_length=35, pattern=r"^[ -~]+$")] = "BILLING",
+) -> Response:
+    """Newest versions, up to 100,000."""
+    rows = await service.page(connection, actor, period, now=_now(), limit=100_000)
+    made = mscons.interchange(rows, sender=sender, receiver=receiver, reference=period, now=_now())
+    return Response(made, media_type="application/edifact")

@@ -44,11 +44,7 @@ async def explain(
     determinants = quantity["determinants"]
     start, end = (datetime.fromisoformat(determinants[name]) for name in ("from", "to"))
     unit = "j" if MAIN_REGISTER[quantity["service"]][1] == "J" else "ml"
-    place = (quantity["point_id"], quantity["service"])
-    if known is None and determinants["run"] is not None:
-        intervals = await lookup.consumption_after_run(connection, *place, start, end, determinants["run"])
-    else:
-        intervals = await lookup.consumption(connection, *place, 1, start, end, known=known, limit=_MAX_INTERVALS)
+    intervals = await _intervals(connection, quantity, known)
     column = "energy_j" if unit == "j" else "volume_ml"
     total = sum(row[column] or 0 for row in intervals)
     difference = determinants["index_difference"]
@@ -80,6 +76,21 @@ async def explain(
         "versions": await feed.versions(connection, quantity["period_id"], quantity["point_id"], quantity["service"]),
         "deliveries": await _deliveries(connection, sorted(cited), directory),
     }
+
+
+async def intervals_of(connection: AsyncConnection[Any], actor: Actor, quantity_id: int) -> tuple[Row, list[Row]]:
+    """A version of a quantity with the hourly intervals it was computed from."""
+    quantity = await service.quantity(connection, actor, quantity_id)
+    return quantity, await _intervals(connection, quantity, None)
+
+
+async def _intervals(connection: AsyncConnection[Any], quantity: Row, known: datetime | None) -> list[Row]:
+    determinants = quantity["determinants"]
+    start, end = (datetime.fromisoformat(determinants[name]) for name in ("from", "to"))
+    place = (quantity["point_id"], quantity["service"])
+    if known is None and determinants["run"] is not None:
+        return await lookup.consumption_after_run(connection, *place, start, end, determinants["run"])
+    return await lookup.consumption(connection, *place, 1, start, end, known=known, limit=_MAX_INTERVALS)
 
 
 async def explain_point(

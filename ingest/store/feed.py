@@ -148,7 +148,8 @@ def chunk_query(
     an int8
     array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities
     were
-    looked at, and (point, service) of the last; within a chunk rows come in any order. Parameters as BULK_FROM, with `point`, `service` of the last one
+    looked at, and (point, service) of the last; within a chunk rows come in any order. Parameters as BULK_FROM, with
+    `point`, `service` of the last one
     before, and
     `limit`.
     """

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,6 +93,22 @@ async def test_every_bulk_format_tells_the_same_as_json(service, february, new_p
         assert found[0][name] == rows[0][name], name
     for name in ("energy_kwh", "energy_gj", "volume_m3", "heated_area_m2"):
         assert Decimal(str(found[0][name])) == Decimal(rows[0][name]), name
+
+
+async def test_green_button_and_mscons_carry_the_same_energy(service, february):
+    caller = service.caller("billing")
+    (row,) = (await caller.get("/api/v1/billing/quantities", params={"period": "2026-02"})).json()["items"]
+    feed = await caller.get(f"/api/v1/billing/quantities/{row['quantity_id']}/green-button")
+    space = {"e": "http://naesb.org/espi"}
+    root = ElementTree.fromstring(feed.content)
+    hours = [int(value.text) for value in root.findall(".//e:IntervalReading/e:value", space)]
+    assert (len(hours), set(hours)) == (HOURS, {1230})
+    billed = root.find(".//e:overallConsumptionLastPeriod/e:value", space)
+    assert Decimal(billed.text) == Decimal(row["energy_kwh"]) * 1000
+    message = (await caller.get("/api/v1/billing/mscons", params={"period": "2026-02"})).text
+    assert f"QTY+220:{row['energy_kwh']}:KWH'" in message
+    segments = message.split("\n")
+    assert segments[-2] == f"UNT+{len(segments) - 3}+1'"  # all but UNA, UNB and UNZ
 
 
 async def test_a_second_pull_of_nothing_new_costs_nothing(service, february):
