@@ -223,7 +223,7 @@ class Pipeline:
         while True:
             batch = await self._next_batch()
             if batch is not None:
-                await self._settle(batch)
+                await self._settle_or_refuse(batch)
             await self._drain(max(SPOOL_CHUNK, 2 * len(batch or ())))
 
     async def _next_batch(self) -> list[Item] | None:
@@ -235,6 +235,13 @@ class Pipeline:
                 return await self._batches.get()
         except TimeoutError:
             return None
+
+    async def _settle_or_refuse(self, batch: list[Item]) -> None:
+        try:
+            await self._settle(batch)
+        except Exception as error:
+            log.exception("batch refused", deliveries=len(batch))
+            self._refuse(batch, UnavailableError(f"the pipeline failed: {error}", code="pipeline.failed"))
 
     async def _settle(self, batch: list[Item]) -> None:
         """Make a batch safe, wherever; returns only then."""
@@ -323,8 +330,12 @@ class Pipeline:
             else:
                 self._answer(rest, [Outcome("stored", 0, readings=-1)] * len(rest))
                 return
-        for item in rest:
+        self._refuse(rest, UnavailableError("the pipeline closed first", code="pipeline.closing"))
+
+    def _refuse(self, items: Sequence[Item], error: UnavailableError) -> None:
+        for item in items:
+            self._open.pop(id(item), None)
             if item.outcome is not None and not item.outcome.done():
-                item.outcome.set_exception(UnavailableError("the pipeline closed first", code="pipeline.closing"))
+                item.outcome.set_exception(error)
                 item.outcome.exception()  # a caller that no longer listens is no error
-        self._open.clear()
+        self._settled.set()

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from ingest.model import Decoded, Delivery, Outcome, Rejected, Resolved
 from ingest.pipeline_writing import BatchWriter
 from ingest.resolving import DeliveryResolver
-from ingest.store.keys import digest_of
 
 log = structlog.get_logger(__name__)
+
+_Key = tuple[str, datetime, bytes, str]
 
 
 @dataclass(slots=True)
@@ -40,12 +42,12 @@ class ItemMaker:
     def __init__(self, resolver: DeliveryResolver, writer: BatchWriter, remembered: int) -> None:
         self.resolver, self._writer = resolver, writer
         self._bound = remembered
-        self._made_before: dict[bytes, list[Decoded] | Rejected] = {}
+        self._made_before: dict[_Key, list[Decoded] | Rejected] = {}
 
     def make(self, item: Item) -> int:
         """Decode and resolve; the number of rows that came of it."""
         if item.decoded is None:
-            known = self._made_before.pop(digest_of(item.delivery), None) if self._made_before else None
+            known = self._made_before.pop(_key(item.delivery), None) if self._made_before else None
             item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
         if isinstance(item.decoded, Rejected):
             item.made = item.decoded
@@ -75,4 +77,8 @@ class ItemMaker:
         """Decoding twice is not the same (rising counters, half frames): keep what was made for the way out."""
         for item in batch:
             if item.decoded is not None and len(self._made_before) < self._bound:
-                self._made_before[digest_of(item.delivery)] = item.decoded
+                self._made_before[_key(item.delivery)] = item.decoded
+
+
+def _key(delivery: Delivery) -> _Key:
+    return delivery.channel, delivery.read_at, delivery.payload, delivery.idempotency

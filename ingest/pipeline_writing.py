@@ -112,11 +112,25 @@ class BatchWriter:
         log.error("delivery refused by the store", channel=delivery.channel, reason=f"{type(error).__name__}: {error}")
         reason = Rejected(f"internal.{type(error).__name__.lower()}", str(error).splitlines()[0][:500] or "no message")
         # Its own metadata may be what the database can't take (a NUL in a topic): keep the bytes, drop the rest.
-        plain = replace(delivery, channel=_plain(delivery.channel), topic=None, details={}, meter_id=None)
+        plain = replace(
+            delivery,
+            protocol=_plain(delivery.protocol),
+            channel=_plain(delivery.channel),
+            idempotency=_plain(delivery.idempotency),
+            profile=None,
+            topic=None,
+            details={},
+            meter_id=None,
+        )
         try:
-            return (await self._committed([(plain, reason)]))[0]
-        except Exception as second:
-            raise DatabaseAwayError(f"not even quarantine takes it: {second}") from second
+            with self.judging():
+                return (await self._committed([(plain, reason)]))[0]
+        except DatabaseAwayError:
+            raise
+        except Exception:
+            # The log is the last place that can keep it; a delivery that stops all others helps nobody.
+            log.exception("not even quarantine takes this delivery", payload=delivery.payload.hex())
+            return Outcome("quarantined", 0, code="internal.unstorable", message="see the log of the worker")
 
 
 def _plain(text: str) -> str:

@@ -98,7 +98,8 @@ async def test_bad_input_gets_a_coded_reason(pipeline, delivery_of, facts, code)
 async def test_a_delivery_that_the_store_cannot_take_does_not_stop_the_others(
     book, pipeline, meters, delivery_of
 ) -> None:
-    poison = delivery_of(1, 50, channel="test/\x00nul")
+    nul = "a\x00b"
+    poison = delivery_of(1, 50, channel=nul, topic=nul, idempotency=nul, details={nul: nul})
     batch = [delivery_of(1, hour) for hour in range(40)] + [poison] + [delivery_of(2, hour) for hour in range(40)]
     outcomes = await asyncio.gather(*map(pipeline.submit, batch))
     assert [outcome.state for outcome in outcomes if outcome is not outcomes[40]] == ["stored"] * 80
@@ -159,3 +160,15 @@ async def test_a_full_queue_makes_callers_wait_instead_of_dropping(store_pool, d
             assert len(waiting) >= 100 - 8 - 3 * 4
         outcomes = await asyncio.gather(*[await offer for offer in offers])
     assert len({outcome.delivery_id for outcome in outcomes}) == 100
+
+
+async def test_text_that_is_no_text_refuses_its_caller_and_nobody_else(book, pipeline, meters, delivery_of) -> None:
+    surrogate = delivery_of(1, channel="half a \ud800 character")
+    outcomes = await asyncio.gather(
+        pipeline.submit(surrogate),
+        *(pipeline.submit(delivery_of(2, hour)) for hour in range(5)),
+        return_exceptions=True,
+    )
+    assert all(outcome.state == "stored" for outcome in outcomes[1:])
+    assert isinstance(outcomes[0], UnavailableError) or outcomes[0].state in ("stored", "quarantined")
+    assert (await pipeline.submit(delivery_of(3))).state == "stored"
