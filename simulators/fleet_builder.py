@@ -205,6 +205,8 @@ class FleetBuilder:
             old.point, old.model.name, old.link.gateway, old.link.address if recorded else "", installed_at=at,
             first_index_kwh=0.0, registered=recorded, settings=dict(old.link.settings),
         )  # fmt: skip
+        if recorded:
+            old.link = Link("", "", "")  # off the wires, and the registry knows
         name = "exchange" if recorded else "exchange_without_paperwork"
         entry, end = KINDS[name], at + timedelta(hours=1) if recorded else self.end
         for meter in (old, new) if recorded else (old,):

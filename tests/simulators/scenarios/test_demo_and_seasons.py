@@ -60,7 +60,7 @@ def test_every_link_names_a_gateway_and_every_point_an_area(name: str) -> None:
     gateways, areas = {gateway.code for gateway in fleet.gateways}, {area.code for area in fleet.areas}
     points = {point.code for point in fleet.points}
     assert len(points) == len(fleet.points)
-    assert {meter.link.gateway for meter in fleet.meters} <= gateways
+    assert {meter.link.gateway for meter in fleet.meters if meter.removed_at is None} <= gateways
     assert {point.area for point in fleet.points} <= areas
     assert {meter.point for meter in fleet.meters} <= points
     assert {point.parent for point in fleet.points if point.parent} <= points
