@@ -6,23 +6,19 @@ all points of an area, so ten thousand points cost some dozens of queries.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from fractions import Fraction
+from datetime import datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import AsyncConnection
 
+from api.billing.cut_offs import segments_of
 from api.billing.tiers import tier_splits
+from api.billing.window import Window, window_of
 from ingest.billing import (
     MAIN_REGISTER,
-    CutOff,
     Figures,
     Gate,
-    IndexReading,
-    Segment,
     Sums,
     energy_units,
     figures,
@@ -33,28 +29,6 @@ from ingest.store import billing
 Row = dict[str, Any]
 _CHUNK: Final = 2_000
 _ML_PER_M3: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The cut-off instants of a period in one zone. `end` is not beyond `now`: what has not happened is not missing."""
-
-    start: datetime
-    end: datetime
-    planned_end: datetime
-
-    @property
-    def seconds(self) -> float:
-        """Length in seconds, 0 for a period that has not begun."""
-        return max(0.0, (self.end - self.start).total_seconds())
-
-
-def window_of(start: date, end: date, zone: str, now: datetime) -> Window:
-    """Local midnights of the zone as instants; a day may have 23 or 25 hours."""
-    first, last = (datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (start, end))
-    # Intervals are whole hours: a running hour is not counted.
-    running = now.replace(minute=0, second=0, microsecond=0)
-    return Window(first, max(first, min(last, running)), last)
 
 
 def gate_of(settings: Row) -> Gate:
@@ -101,7 +75,7 @@ async def _chunk(
     rows = await billing.segments(connection, ids, window.start, window.end)
     states = await billing.days_by_state(connection, ids, window.start, window.end)
     tolerance = timedelta(minutes=float(period["settings"].get("tolerance_min", 90)))
-    segments = await _segments(connection, rows, sums, window, tolerance)
+    segments = await segments_of(connection, rows, sums, window, tolerance)
     gate = gate_of(period["settings"])
     by_id = {point["point_id"]: point for point in points}
     result = []
@@ -141,102 +115,6 @@ def _sums(row: Row | None, service: int) -> Sums:
                 "rule_set_id",
             )
         },
-    )
-
-
-async def _segments(
-    connection: AsyncConnection[Any],
-    rows: Sequence[Row],
-    sums: dict[tuple[int, int], Row],
-    window: Window,
-    tolerance: timedelta,
-) -> dict[tuple[int, int], list[Segment]]:
-    # Every cut-off instant asks once for all registers that need it.
-    wanted: dict[datetime, set[int]] = {}
-    spans = []
-    for row in rows:
-        start, end = max(window.start, row["installed_from"] or window.start), window.end
-        if row["installed_to"] is not None:
-            end = min(end, row["installed_to"])
-        spans.append((start, end))
-        if row["register_id"] is not None:
-            wanted.setdefault(start, set()).add(row["register_id"])
-            wanted.setdefault(end, set()).add(row["register_id"])
-    before: dict[tuple[int, datetime], IndexReading] = {}
-    after: dict[tuple[int, datetime], IndexReading] = {}
-    for at, registers in wanted.items():
-        before |= _indexed(await billing.readings_at(connection, sorted(registers), at, before=True), at)
-        after |= _indexed(await billing.readings_at(connection, sorted(registers), at, before=False), at)
-    result: dict[tuple[int, int], list[Segment]] = {}
-    for row, (start, end) in zip(rows, spans, strict=True):
-        register = row["register_id"]
-        if register is None:
-            continue
-        keys = ((register, start), (register, end))
-        first = _cut(start, before.get(keys[0]), after.get(keys[0]), row, tolerance, opening=True)
-        last = _cut(end, before.get(keys[1]), after.get(keys[1]), row, tolerance, opening=False)
-        result.setdefault((row["point_id"], row["service"]), []).append(_segment(row, start, end, first, last))
-    return result
-
-
-def _indexed(found: dict[int, Row], at: datetime) -> dict[tuple[int, datetime], IndexReading]:
-    return {
-        (register, at): IndexReading(row["ts"], row["value"], row["delivery_id"], row["flags"])
-        for register, row in found.items()
-    }
-
-
-def _cut(
-    at: datetime,
-    before: IndexReading | None,
-    after: IndexReading | None,
-    row: Row,
-    tolerance: timedelta,
-    *,
-    opening: bool,
-) -> CutOff:
-    # Readings from before the meter was mounted, or after it left, belong to another place.
-    if before is not None and row["installed_from"] is not None and before.ts < row["installed_from"]:
-        before = None
-    if after is not None and row["installed_to"] is not None and after.ts > row["installed_to"]:
-        after = None
-    if before is None and row["initial_index"] is not None and row["installed_from"] is not None:
-        before = IndexReading(row["installed_from"], row["initial_index"], 0)
-    if after is None and row["final_index"] is not None and row["installed_to"] is not None:
-        after = IndexReading(row["installed_to"], row["final_index"], 0)
-    written = row["initial_index"] if opening else row["final_index"]
-    if written is not None and at == row["installed_from" if opening else "installed_to"]:
-        noted = IndexReading(at, written, 0)
-        return CutOff(at, "initial" if opening else "final", noted, noted)
-    if before is None and after is None:
-        return CutOff(at, "missing")
-    if before is not None and before.ts == at:
-        return CutOff(at, "target_date", before, before)
-    if after is not None and after.ts == at:
-        return CutOff(at, "target_date", after, after)
-    if before is None:
-        return CutOff(at, "first", None, after)
-    if after is None:
-        return CutOff(at, "last", before, None)
-    near = min(at - before.ts, after.ts - at) <= tolerance and after.ts - before.ts <= 2 * tolerance
-    return CutOff(at, "nearest" if near else "interpolated", before, after)
-
-
-def _segment(row: Row, start: datetime, end: datetime, first: CutOff, last: CutOff) -> Segment:
-    return Segment(
-        meter_id=row["meter_id"],
-        serial=row["serial"],
-        manufacturer=row["manufacturer"],
-        register=row["register"],
-        register_id=row["register_id"],
-        unit=row["unit"],
-        scale=row["scale"],
-        digits=row["digits"],
-        factor=Fraction(row["factor"]),
-        start=start,
-        end=end,
-        first=first,
-        last=last,
     )
 
 

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.billing import calculation
+from api.billing.window import window_of
 from ingest.billing import Gate, energy_units, rounded
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store import audit, billing, feed, outbox
@@ -151,7 +152,7 @@ async def freeze(
     row = await period(connection, code, lock=True)
     points = await calculation.all_points(connection)
     zones = {point["time_zone"] for point in points}
-    ends = [calculation.window_of(row["start_date"], row["end_date"], zone, now).planned_end for zone in zones]
+    ends = [window_of(row["start_date"], row["end_date"], zone, now).planned_end for zone in zones]
     if not early and any(end > now for end in ends):
         raise ConflictError(f"the period {code} has not ended", code="billing.running", field="code")
     await _store(connection, row, points, now, "freeze")

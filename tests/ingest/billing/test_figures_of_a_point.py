@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.billing.calculation import window_of
 from api.billing.columns import half_even
 from api.billing.tiers import tier_splits
+from api.billing.window import window_of
 from compute.kernels.resampling import share
 from ingest.billing import (
     J_PER_KWH,
