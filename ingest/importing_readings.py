@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from psycopg import AsyncConnection
 
 from ingest.directory import Directory, MeterEntry
-from ingest.importing_columns import Int64, Mask, Values, codes, times, values
-from ingest.importing_files import Batch, batches
+from ingest.importing_chunks import SAID, Chunk, chunk_of, measures, quantity_of, register_name_of
+from ingest.importing_columns import Int64, Mask
+from ingest.importing_files import batches
 from ingest.importing_report import ImportReport, Problem, Progress
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses
@@ -32,7 +32,7 @@ from ingest.store.reading_writes import ReadingColumns
 from ingest.store.touched import touch
 from protocols.registers import Register
 from protocols.telegram import MeterId
-from protocols.units import CANONICAL_UNIT, Quantity, dimension, factor, is_unit
+from protocols.units import CANONICAL_UNIT, Quantity, factor
 
 REQUIRED = ("serial", "time", "quantity", "value")
 CHUNK_ROWS = 200_000
@@ -43,26 +43,9 @@ _LEAST_DECIMALS = {
     Quantity.SUPPLY_TEMPERATURE: 1, Quantity.RETURN_TEMPERATURE: 1, Quantity.TEMPERATURE_DIFFERENCE: 2,
     Quantity.FLOW: 3, Quantity.POWER: 1,
 }  # fmt: skip
-_NAME = {Quantity.HEAT_ENERGY: "energy"}
-_SAID = (Quantity.INFO_CODE, Quantity.METER_TIME)
 
 
 Entries = Sequence[MeterEntry | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A batch as arrays: codes of meter, quantity and unit with their texts, instants, values, bytes to keep."""
-
-    first_row: int
-    who: Int64
-    meters: list[tuple[str, str]]
-    what: Int64
-    quantities: list[tuple[str, str]]
-    ts_us: Int64
-    untimed: Mask
-    values: Values
-    payload: bytes
 
 
 @dataclass(slots=True)
@@ -74,39 +57,6 @@ class _Found:
     counts: list[Int64] = field(default_factory=list)
     meters: list[Int64] = field(default_factory=list)
     said: dict[tuple[int, int], dict[Quantity, float]] = field(default_factory=dict)
-
-
-def chunk_of(batch: Batch, zone: tzinfo) -> Chunk:
-    """The arrays of a batch; CPU work, safe in a thread."""
-    table = batch.table
-    names = table.schema.names
-    empty = pa.array([""] * table.num_rows)
-    serial_codes, serials = codes(table.column("serial"))
-    maker_codes, makers = codes(table.column("manufacturer") if "manufacturer" in names else empty)
-    quantity_codes, quantities = codes(table.column("quantity"))
-    unit_codes, units = codes(table.column("unit") if "unit" in names else empty)
-    meter_keys, who = np.unique(serial_codes * len(makers) + maker_codes, return_inverse=True)
-    what_keys, what = np.unique(quantity_codes * len(units) + unit_codes, return_inverse=True)
-    ts_us, untimed = times(table.column("time"), zone)
-    return Chunk(
-        first_row=batch.first_row,
-        who=who.astype(np.int64),
-        meters=[(serials[key // len(makers)], makers[key % len(makers)]) for key in meter_keys.tolist()],
-        what=what.astype(np.int64),
-        quantities=[(quantities[key // len(units)], units[key % len(units)]) for key in what_keys.tolist()],
-        ts_us=ts_us,
-        untimed=untimed,
-        values=values(table.column("value")),
-        payload=_kept(table),
-    )
-
-
-def _kept(table: Any) -> bytes:
-    """The rows as they came, as a compressed Arrow stream: a tenth of the text."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_batch(table)
-    return bytes(sink.getvalue())
 
 
 class ReadingsImport:
@@ -225,10 +175,10 @@ class ReadingsImport:
             entries = [None if entry is None else self._directory.entry(entry.meter_id) for entry in entries]
         found = _Found()
         for what, rows in of_quantity:
-            quantity = _quantity(chunk.quantities[what][0])
+            quantity = quantity_of(chunk.quantities[what][0])
             if quantity is None or not len(rows):
                 continue
-            if quantity in _SAID:
+            if quantity in SAID:
                 self._hear(found, chunk, entries, quantity, rows)
             else:
                 self._place(found, chunk, entries, what, rows)
@@ -254,7 +204,7 @@ class ReadingsImport:
         registers: list[Register] = []
         for who in np.unique(chunk.who[rows]).tolist():
             entry = entries[who]
-            known = None if entry is None else entry.registers.get(_register_name(quantity, entry))
+            known = None if entry is None else entry.registers.get(register_name_of(quantity, entry))
             if entry is None or known is None:
                 continue
             display = (known.register.unit, known.register.scale)
@@ -281,13 +231,13 @@ class ReadingsImport:
         wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
         for what, rows in of_quantity:
             name, unit = chunk.quantities[what]
-            quantity = _quantity(name)
-            if quantity is None or quantity in _SAID or not len(rows):
+            quantity = quantity_of(name)
+            if quantity is None or quantity in SAID or not len(rows):
                 continue
             lacking = np.zeros(len(entries), dtype=bool)
             for who in np.unique(chunk.who[rows]).tolist():
                 entry = entries[who]
-                lacking[who] = entry is not None and _register_name(quantity, entry) not in entry.registers
+                lacking[who] = entry is not None and register_name_of(quantity, entry) not in entry.registers
             rows = rows[lacking[chunk.who[rows]]]
             if not len(rows):
                 continue
@@ -296,7 +246,7 @@ class ReadingsImport:
             for who in np.flatnonzero(lacking).tolist():
                 entry = entries[who]
                 if entry is not None:
-                    name = _register_name(quantity, entry)
+                    name = register_name_of(quantity, entry)
                     register = Register(name, quantity, unit or CANONICAL_UNIT[quantity], -int(finest[who]))
                     wanted.setdefault((entry.meter_id, name), (entry, register))
         if self._report.dry_run:
@@ -322,8 +272,8 @@ class ReadingsImport:
             self._each(chunk, np.flatnonzero(mask), "time", code, lambda _, said=said: said)  # type: ignore[misc]
             good &= ~mask
         for what, (name, unit) in enumerate(chunk.quantities):
-            quantity = _quantity(name)
-            if quantity is not None and _measures(unit, quantity):
+            quantity = quantity_of(name)
+            if quantity is not None and measures(unit, quantity):
                 continue
             rows = np.flatnonzero(good & (chunk.what == what))
             column = "quantity" if quantity is None else "unit"
@@ -375,28 +325,3 @@ def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:
     order = np.argsort(owner, kind="stable")
     names, first = np.unique(owner[order], return_index=True)
     return dict(zip(names.tolist(), reduce.reduceat(ts_us[order], first).tolist(), strict=True)) if len(names) else {}
-
-
-def _quantity(name: str) -> Quantity | None:
-    try:
-        return Quantity(name)
-    except ValueError:
-        return None
-
-
-def _measures(unit: str, quantity: Quantity) -> bool:
-    if quantity in _SAID:
-        return True
-    unit = unit or CANONICAL_UNIT[quantity]
-    return is_unit(unit) and dimension(unit) == dimension(CANONICAL_UNIT[quantity])
-
-
-def _register_name(quantity: Quantity, entry: MeterEntry) -> str:
-    """The meter's register of that quantity: its only or first one, else the name that profiles give it."""
-    name = _NAME.get(quantity, str(quantity))
-    if name in entry.registers:
-        return name
-    for known in entry.registers.values():
-        if known.register.quantity is quantity and known.register.tariff == 0 and known.register.storage == 0:
-            return known.register.name
-    return name
