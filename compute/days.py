@@ -85,7 +85,10 @@ class Days:
     `rejected`: answers that could not be read or were another meter's. `hdd_k`: degree days of the area, NaN
     without weather; `load`: what stands in for them, the area's median use; `in_season`: the network heats.
     `expected_kwh`, `sigma_kwh`: the signature's expectation and its robust spread, NaN where the point has none yet.
-    `last_us`: (p,) instant of the last reading, 0 where there is none.
+    `common`: median of
+    use over expectation in the area, what weather and network explain; `drop_k`: temperature drop from energy over
+    volume, `area_drop_k` its median in the area, `usual_drop` what their ratio was in the weeks before. `last_us`:
+    (p,) instant of the last reading, 0 where there is none.
     """
 
     bounds: Int64
@@ -126,6 +129,10 @@ class Days:
     last_us: Int64
     expected_kwh: Float64
     sigma_kwh: Float64
+    common: Float64
+    drop_k: Float64
+    area_drop_k: Float64
+    usual_drop: Float64
 
     def select(self, positions: Int64) -> "Days":
         """The same view of some points. `positions`: (q,) int64. Parents outside the selection are unknown (-1)."""

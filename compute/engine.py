@@ -31,7 +31,7 @@ from compute.anomalies import (
 )
 from compute.consumption import Intervals, consume, empty_intervals, plan_of
 from compute.days import ACTIVE, Days
-from compute.findings import Finding
+from compute.findings import Finding, group_median
 from compute.incidents import causes
 from compute.kernels.compiled import Float32, Float64, Int64
 from compute.kernels.daily import cut, day_figures, empty_figures
@@ -43,6 +43,7 @@ from compute.rules import Rule, RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, climate
 from compute.series import Grid, IndexSeries, last_times
+from compute.signature import temperature_drop
 from compute.validation.limits import HourLimits, mark_hours
 from compute.view import J_PER_KWH, ML_PER_M3, View
 
@@ -249,7 +250,15 @@ def days_of(scene: Scene, parts: Sequence[Hourly], history: History | None, seas
     block_expectations(
         np.nan_to_num(arrays["energy_kwh"]), x, fit, around.in_season, bounds[:-1] // DAY_US, floors, expected, sigma
     )
+    energy_kwh, volume_m3 = arrays["energy_kwh"], arrays["volume_m3"]
+    drop = temperature_drop(energy_kwh, volume_m3, arrays["complete"] & active, scene.points)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        common = group_median(energy_kwh / expected, scene.points.area, least=8)
     return Days(
+        common=common,
+        drop_k=drop.drop_k,
+        area_drop_k=drop.area_drop_k,
+        usual_drop=drop.usual_drop,
         bounds=bounds,
         now_us=scene.now_us,
         points=scene.points,

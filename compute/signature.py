@@ -4,33 +4,36 @@ The drop is taken from energy over volume, so it needs no temperature reading. U
 before, by the week, so that no day is judged by itself.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from compute.days import Days
+from compute.days import Points
 from compute.findings import group_median
-from compute.kernels.compiled import Float64
+from compute.kernels.compiled import Bool, Float64
 from compute.kernels.rolling import medians_before
 
 KWH_PER_M3K = 1.15
+MIN_STEPS = 5.0
 
 
-def temperature_drop(days: Days, min_steps: float = 5.0) -> Float64:
-    """(p, d) K: energy over volume on complete days of active points, NaN where either is within `min_steps` display
-    steps.
-    """
-    volume_steps = np.maximum(min_steps * days.points.volume_step_m3[:, None], 1e-3)
-    energy_steps = min_steps * days.points.energy_step_kwh[:, None]
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """(p, d) each: see `compute.days.Days`."""
+
+    drop_k: Float64
+    area_drop_k: Float64
+    usual_drop: Float64
+
+
+def temperature_drop(energy_kwh: Float64, volume_m3: Float64, able: Bool, points: Points) -> Drop:
+    """Drop of every point on the days that `able` (p, d) names; NaN where a figure is within a few display steps."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        flows = (days.volume_m3 > volume_steps) & (days.energy_kwh > energy_steps) & days.complete & days.active
-        return np.where(flows, days.energy_kwh / (KWH_PER_M3K * days.volume_m3), np.nan)
-
-
-def drop_share(days: Days) -> Float64:
-    """(p, d) the point's drop over the area's, relative to what that usually is; NaN where nothing is usual yet."""
-    drop = temperature_drop(days)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = drop / group_median(drop, days.points.area, least=5)
-        return share / usual_before(share)
+        flows = able & (volume_m3 > np.maximum(MIN_STEPS * points.volume_step_m3[:, None], 1e-3))
+        flows &= energy_kwh > MIN_STEPS * points.energy_step_kwh[:, None]
+        drop = np.where(flows, energy_kwh / (KWH_PER_M3K * volume_m3), np.nan)
+        area = group_median(drop, points.area, least=5)
+        return Drop(drop, area, usual_before(drop / area))
 
 
 def usual_before(values: Float64, window: int = 42, gap: int = 7, least: int = 10) -> Float64:

@@ -22,6 +22,8 @@ class Balance:
     min_children: int = 3
     hdd_k: float = 6.0
     fit_days: int = 21
+    known_percent: float = 85.0
+    first_percent: float = 30.0
 
 
 def detect(days: Days, limits: Balance) -> list[Finding]:
@@ -36,8 +38,12 @@ def detect(days: Days, limits: Balance) -> list[Finding]:
 
 
 def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[Finding]:
-    whole = days.usable[flats].all(axis=0) & days.usable[master]
-    use = np.where(whole, np.nan_to_num(days.energy_kwh[flats]).sum(axis=0), 0.0)[None, :]
+    # A flat that was not read is taken at its expectation, as long as they are few.
+    known = days.usable[flats] & np.isfinite(days.energy_kwh[flats])
+    stand_in = np.where(known, days.energy_kwh[flats], days.expected_kwh[flats])
+    counted = np.isfinite(stand_in).mean(axis=0) >= limits.known_percent / 100.0
+    whole = counted & (known.mean(axis=0) >= limits.known_percent / 100.0) & days.usable[master]
+    use = np.where(whole, np.nan_to_num(stand_in).sum(axis=0), 0.0)[None, :]
     given = np.where(whole, np.nan_to_num(days.energy_kwh[master]), 0.0)[None, :]
     flats_kwh, master_kwh = trailing_sum(use, limits.days)[0], trailing_sum(given, limits.days)[0]
     n = trailing_sum(whole[None, :].astype(np.float64), limits.days)[0]
@@ -49,9 +55,11 @@ def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[F
     usual = _usual(lost, limits.fit_days)
     with np.errstate(invalid="ignore"):
         outside = (lost < limits.low_percent) | (lost > limits.high_percent)
+        # Before anything is usual, the losses of a mild autumn must not alarm.
+        first = (lost < limits.low_percent) | (lost > limits.first_percent)
         changed = np.abs(lost - usual) > limits.change_points
     mask = (
-        (outside & ~np.isfinite(usual))
+        (first & ~np.isfinite(usual))
         | (changed & np.isfinite(usual) & outside)
         | (lost - usual > 2 * limits.change_points)
     )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
+from compute.findings import Finding, Kind, Severity, persistent, runs
 from compute.quality import Quality
-from compute.signature import drop_share
 
 ESTIMATED = int(Quality.ESTIMATED)
 
@@ -41,20 +40,22 @@ def detect(days: Days, limits: Jump) -> list[Finding]:
     sigma, points = days.sigma_kwh, days.points
     with np.errstate(invalid="ignore", divide="ignore"):
         # What everybody in the area uses more today is weather.
-        common = group_median(days.energy_kwh / days.expected_kwh, points.area, least=8)
+        common = days.common
         expected = days.expected_kwh * np.clip(np.where(np.isfinite(common), common, 1.0), 1.0, 3.0)
         # Without a design load, the largest use that the signature expects of the season stands for it.
         design = np.where(np.isfinite(points.design_load_kw), points.design_load_kw * 24.0, np.nan)[:, None]
         design = np.where(np.isfinite(design), design, expected)
         excess = days.energy_kwh - expected
         steps = limits.min_steps * points.energy_step_kwh[:, None]
-        able = days.active & days.complete & (excess > steps) & ((days.energy_bits & ESTIMATED) == 0)
+        # A building's master jumps with its flats or with what no flat counts: that is the balance's business.
+        master = np.isin(np.arange(len(points)), points.parent)
+        able = days.active & ~master[:, None] & days.complete & (excess > steps) & ((days.energy_bits & ESTIMATED) == 0)
         sudden = excess > np.maximum(limits.robust_z * sigma, limits.load_percent / 100.0 * design)
         sudden &= able & (excess > limits.min_percent / 100.0 * expected)
         # Off season a bath is a jump: only what lasts, or what no bath can be.
         sudden &= days.in_season | persistent(sudden, 3, 3) | (excess > limits.off_season_loads * design)
         lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
-        lasting &= able & (drop_share(days) < limits.drop_percent / 100.0)
+        lasting &= able & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
         mask = sudden | persistent(lasting, limits.lasting_days, limits.lasting_days)
     found = []
     for row, first, end in runs(mask, bridge=1):

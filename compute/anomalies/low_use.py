@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, grade, group_median, persistent, runs
+from compute.findings import Finding, Kind, grade, persistent, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def detect(days: Days, limits: LowUse) -> list[Finding]:
     sigma = days.sigma_kwh
     with np.errstate(invalid="ignore", divide="ignore"):
         # What everybody in the area uses less today is weather, or the network.
-        common = group_median(days.energy_kwh / days.expected_kwh, days.points.area, least=8)
+        common = days.common
         expected = days.expected_kwh * np.clip(np.where(np.isfinite(common), common, 1.0), 0.0, 1.0)
         cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
         worth = expected > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]

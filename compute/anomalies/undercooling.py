@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, grade, group_median, persistent, runs
-from compute.signature import temperature_drop, usual_before
+from compute.findings import Finding, Kind, grade, persistent, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +20,13 @@ class Undercooling:
     area_percent: float = 65.0
     alone_percent: float = 40.0
     days: int = 5
-    min_steps: float = 5.0
 
 
 def detect(days: Days, limits: Undercooling) -> list[Finding]:
     """One finding a run of days with too small a temperature drop."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        drop = temperature_drop(days, limits.min_steps)
-        area = group_median(drop, days.points.area, least=5)
-        share = drop / np.where(np.isfinite(area), area, np.nan)
-        usual = usual_before(share)
+        drop, area, usual = days.drop_k, days.area_drop_k, days.usual_drop
+        share = drop / area
         own = share < limits.own_percent / 100.0 * usual
         mask = days.in_season & np.where(
             np.isfinite(usual), own & (share < limits.area_percent / 100.0), share < limits.alone_percent / 100.0

@@ -140,9 +140,7 @@ def warm_start() -> float:
 def main(meters: int = 2000, pandas_meters: int = 20) -> None:
     """Print the tables."""
     run_engine(40)
-    print(
-        f"{'meters':>8} {'wall s':>8} {'cpu s':>8} {'M values/s':>11} {'of 2 free cores':>16} {'cpu µs a meter-day':>19}"
-    )
+    print(f"{'meters':>8} {'wall s':>8} {'cpu s':>8} {'M values/s':>11} {'of 2 free cores':>16} {'µs a meter-day':>15}")
     rate = 0.0
     for size in sorted({max(250, meters // 8), meters // 4, meters // 2, meters}):
         wall, processor = min(run_engine(size) for _ in range(2))
@@ -151,16 +149,14 @@ def main(meters: int = 2000, pandas_meters: int = 20) -> None:
         per_day = processor / size / DAYS * 1e6
         print(
             f"{size:>8} {wall:>8.2f} {processor:>8.2f} {values / wall / 1e6:>11.1f}"
-            f" {2 * rate / 1e6:>16.1f} {per_day:>19.2f}"
+            f" {2 * rate / 1e6:>16.1f} {per_day:>15.2f}"
         )
     from engine_year_pandas import run_pandas
 
     _, inputs, weather = chunk(pandas_meters, DAYS, 0)
     slow_rate = 2 * pandas_meters * 24 * DAYS / run_pandas(inputs, weather[0])
     ratio = rate / slow_rate
-    print(
-        f"pandas, {pandas_meters} meters: {slow_rate / 1e6:.3f} M values/s; core for core the engine is {ratio:.0f} x as fast"
-    )
+    print(f"pandas, {pandas_meters} meters: {slow_rate / 1e6:.3f} M values/s; core for core {ratio:.0f} x")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
     print(f"warm start {min(warm_start() for _ in range(3)):.2f} s to the first findings of 8 meters and 30 days")
 
