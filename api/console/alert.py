@@ -11,6 +11,8 @@ from api.console.frame import card, empty, figure, frame, grid, heading
 from api.console.names import CAUSE_TEXTS, kind_text, state_text
 from api.console.points import ESTIMATED, MOMENTARY
 from api.console.session import Visitor
+from api.console.texts import marked
+from api.console.words import ACTIONS, FIGURES, word
 from ingest.alerting import CAUSES, AlertAction
 from ingest.errors import IngestError
 from ingest.store import evidence
@@ -18,6 +20,8 @@ from ingest.store import evidence
 # How much is shown before and after the span an alert is about.
 CONTEXT = timedelta(days=14)
 SHORT = timedelta(days=5)
+# Codes of `compute.days`: what a point was while it was used.
+_POINT_STATES = ("active", "suspended", "vacant", "closed")
 
 
 async def alert_page(visitor: Visitor, alert_id: int) -> None:
@@ -69,7 +73,7 @@ def _facts(visitor: Visitor, row: dict[str, Any]) -> None:
     texts = visitor.texts
     with ui.element("div").classes("hb-figures"):
         tone = "bad" if row["severity"] == "critical" else ""
-        figure(texts("Severity"), texts(row["severity"]), tone=tone)
+        figure(texts("Severity"), word(texts, row["severity"]), tone=tone)
         figure(texts("State"), state_text(texts, row["state"]), note=row["assignee"] or "")
         figure(texts("At stake"), texts.energy(row["energy_at_stake_kwh"], 0))
         figure(texts("Confidence"), texts.percent(row["confidence"], 0))
@@ -117,7 +121,7 @@ def _explanation(visitor: Visitor, row: dict[str, Any]) -> None:
     with ui.element("div").classes("hb-halves"):
         with card(texts("Why this alert")):
             explanation = row["explanation"] if isinstance(row["explanation"], dict) else {"text": row["explanation"]}
-            rows = [(texts(key.replace("_", " ")), _value_text(visitor, value)) for key, value in explanation.items()]
+            rows = [(word(texts, key, FIGURES), _value_text(visitor, value, key)) for key, value in explanation.items()]
             grid([(texts("Figure"), "text"), (texts("Value"), "number")], rows, caption=texts("Why this alert"))
         with card(texts("What the rules saw")):
             if not row["findings"]:
@@ -140,7 +144,9 @@ def _explanation(visitor: Visitor, row: dict[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _value_text(visitor: Visitor, value: Any) -> str:
+def _value_text(visitor: Visitor, value: Any, key: str = "") -> str:
+    if key == "state" and value in range(len(_POINT_STATES)):
+        return state_text(visitor.texts, _POINT_STATES[int(value)])
     if isinstance(value, bool) or value is None:
         return "–" if value is None else str(value)
     if isinstance(value, int | float):
@@ -160,7 +166,7 @@ def _history(visitor: Visitor, row: dict[str, Any]) -> None:
                 (
                     texts.moment(event["at"]),
                     event["actor"],
-                    texts(event["action"].replace("_", " "))
+                    word(texts, event["action"], ACTIONS)
                     + (f": {texts(CAUSE_TEXTS.get(event['cause'], event['cause']))}" if event["cause"] else ""),
                     event["comment"] or "–",
                 )
@@ -197,9 +203,9 @@ def _actions(visitor: Visitor, row: dict[str, Any]) -> None:
                 "no-caps unelevated color=positive"
             )
         for action, title, icon, days in (
-            (AlertAction.FIELD_CHECK, "Order a field check…", "handyman", 7),
-            (AlertAction.SNOOZE, "Snooze…", "snooze", 3),
-            (AlertAction.SUPPRESS, "Suppress…", "notifications_off", 30),
+            (AlertAction.FIELD_CHECK, marked("Order a field check…"), "handyman", 7),
+            (AlertAction.SNOOZE, marked("Snooze…"), "snooze", 3),
+            (AlertAction.SUPPRESS, marked("Suppress…"), "notifications_off", 30),
         ):
             if action in allowed:
                 ui.button(

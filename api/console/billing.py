@@ -1,6 +1,7 @@
 """Billing on screen: periods, quantities with the gate's reasons, the freeze, and the explanation of one figure."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from nicegui import ui
@@ -9,6 +10,7 @@ from api.billing import explanation, service
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, pill
 from api.console.names import service_text
 from api.console.session import Visitor
+from api.console.words import METHODS, QUALITY, word
 from ingest.errors import IngestError
 
 PAGE = 100
@@ -36,7 +38,7 @@ async def billing_page(visitor: Visitor) -> None:
                             Html(link(row["code"], f"/billing/periods/{row['code']}")),
                             str(row["start_date"]),
                             str(row["end_date"]),
-                            Html(pill(texts(row["state"]), _TONES.get(row["state"], "info"))),
+                            Html(pill(word(texts, row["state"]), _TONES.get(row["state"], "info"))),
                         )
                         for row in periods
                     ],
@@ -82,12 +84,12 @@ async def period_page(visitor: Visitor, code: str, *, state: str = "", point: st
     with frame(visitor, code, current="/billing"):
         heading(
             texts("Period {code}", code=code),
-            f"{period['start_date']} … {period['end_date']} · {texts(period['state'])}",
+            f"{period['start_date']} … {period['end_date']} · {word(texts, period['state'])}",
         )
         _tools(visitor, code, period)
         with ui.row().classes("gap-3 hb-no-print"):
             for name in ("", *_TONES):
-                shown, address = texts(name or "all"), f"/billing/periods/{code}?state={name}"
+                shown, address = word(texts, name or "all"), f"/billing/periods/{code}?state={name}"
                 ui.html(
                     f"<strong>{shown}</strong>" if name == state else link(shown, address),
                     sanitize=False,
@@ -115,9 +117,9 @@ def _quantity_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
         Html(link(row["point"], f"/billing/quantities/{row['quantity_id']}")),
         service_text(texts, row["service"]),
         texts.energy(row["energy_kwh"], 2),
-        f"{texts.number(row['volume_m3'], 2)} m³",
+        f"{texts.number(row['volume_m3'], 2)} m³" if row["volume_m3"] is not None else "–",
         texts.percent(row["share_measured"]),
-        Html(pill(texts(row["state"]), _TONES.get(row["state"], "info"))),
+        Html(pill(word(texts, row["state"]), _TONES.get(row["state"], "info"))),
         str(row["version"]),
         row.get("reason") or row.get("cause") or "",
     )
@@ -160,7 +162,7 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
         heading(
             texts("How {energy} came about", energy=texts.energy(quantity["energy_kwh"], 3)),
             f"{quantity['point']} · {service_text(texts, quantity['service'])} · "
-            f"{texts('version')} {quantity['version']} · {texts(quantity['state'])}",
+            f"{texts('version')} {quantity['version']} · {word(texts, quantity['state'])}",
         )
         ui.button(texts("Print"), icon="print", on_click=lambda: ui.run_javascript("window.print()")).props(
             "no-caps outline"
@@ -168,7 +170,7 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
         with ui.element("div").classes("hb-figures"):
             figure(texts("Energy"), texts.energy(quantity["energy_kwh"], 3))
             volume = quantity["volume_m3"]
-            figure(texts("Volume"), f"{texts.number(volume, 3)} m³")
+            figure(texts("Volume"), f"{texts.number(volume, 3)} m³" if volume is not None else "–")
             figure(texts("Measured"), texts.percent(quantity["share_measured"]))
             figure(texts("Estimated"), texts.percent(quantity["share_estimated"]))
             conserved = sums["conserved"]
@@ -185,9 +187,33 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
 
 def _sums(visitor: Visitor, sums: dict[str, Any]) -> None:
     texts = visitor.texts
+    unit = "j" if "intervals_j" in sums else "ml"
+
+    def shown(value: int | None) -> str:
+        if value is None:
+            return "–"
+        if unit == "ml":
+            return f"{texts.number(Decimal(value) / 1_000_000, 6)} m³ ({texts.number(value)} ml)"
+        return f"{texts.energy(Decimal(value) / 3_600_000, 3)} ({texts.number(value)} J)"
+
+    total, beyond = sums[f"intervals_{unit}"], sums[f"beyond_index_{unit}"]
+    index, gap = sums[f"index_difference_{unit}"], sums[f"difference_{unit}"]
     with card(texts("The sum")):
-        rows = [(key.replace("_", " "), "–" if value is None else str(value)) for key, value in sums.items()]
-        grid([(texts("Figure"), "text"), (texts("Value"), "number")], rows, caption=texts("The sum"))
+        parts = [texts("All intervals of the period together give {total}.", total=shown(total))]
+        if index is None:
+            parts.append(texts("No index stands at both cut-offs, so there is nothing to compare it with."))
+        else:
+            parts.append(
+                texts("The index of the meter advanced by {index} from cut-off to cut-off.", index=shown(index))
+            )
+            if beyond:
+                parts.append(texts("{beyond} were used outside the readings and are estimated.", beyond=shown(beyond)))
+            parts.append(
+                texts("Both agree exactly: nothing was added, nothing is missing.")
+                if sums["conserved"]
+                else texts("They differ by {gap}; the reasons stand below.", gap=shown(gap))
+            )
+        ui.label(" ".join(parts)).classes("hb-sentence")
 
 
 def _segments(visitor: Visitor, segments: list[dict[str, Any]]) -> None:
@@ -220,8 +246,14 @@ def _counts(visitor: Visitor, made: dict[str, Any]) -> None:
     texts = visitor.texts
     with card(texts("Quality of the intervals")):
         rows = [(texts("intervals"), str(len(made["intervals"])))]
-        rows += [(f"{texts('method')}: {name}", str(count)) for name, count in dict(made["methods"]).items()]
-        rows += [(f"{texts('flag')}: {name}", str(count)) for name, count in dict(made["flags"]).items()]
+        rows += [
+            (f"{texts('method')}: {word(texts, name, METHODS)}", str(count))
+            for name, count in dict(made["methods"]).items()
+        ]
+        rows += [
+            (f"{texts('flag')}: {word(texts, name, QUALITY)}", str(count))
+            for name, count in dict(made["flags"]).items()
+        ]
         rows.append((texts("rule set"), ", ".join(map(str, made["rule_sets"])) or "–"))
         rows.append((texts("assessment run"), ", ".join(map(str, made["runs"])) or "–"))
         grid([(texts("Figure"), "text"), (texts("Value"), "number")], rows, caption=texts("Quality of the intervals"))

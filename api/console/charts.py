@@ -4,10 +4,11 @@ Colours are told apart by lightness as well as hue; every axis names its unit.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from api.console.texts import Texts
+from api.console.words import series_text
 from ingest.store.evidence import Series
 
 INDEX, USE, ESTIMATED, SUPPLY, RETURN, OUTSIDE, BAND, FLOW = (
@@ -18,13 +19,15 @@ _HIDDEN = " "
 _TEXT = {"fontFamily": "inherit", "color": "#3b4955"}
 
 
-def _milliseconds(instant: datetime) -> int:
-    return int(instant.timestamp() * 1000)
+def _milliseconds(texts: Texts, instant: datetime) -> int:
+    # ECharts knows the browser's zone and UTC only: the reader's clock time is drawn as if it were UTC.
+    local = instant.astimezone(texts.zone)
+    return int(local.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _pairs(times: Sequence[datetime], values: Sequence[float | None]) -> list[list[Any]]:
+def _pairs(texts: Texts, times: Sequence[datetime], values: Sequence[float | None]) -> list[list[Any]]:
     return [
-        [_milliseconds(time), None if value is None else round(float(value), 4)]
+        [_milliseconds(texts, time), None if value is None else round(float(value), 4)]
         for time, value in zip(times, values, strict=True)
     ]
 
@@ -33,6 +36,7 @@ def _base(texts: Texts, *, zoom: bool = True) -> dict[str, Any]:
     options: dict[str, Any] = {
         "textStyle": _TEXT,
         "animation": False,
+        "useUTC": True,
         "grid": {"left": 58, "right": 52, "top": 46, "bottom": 58 if zoom else 30},
         "legend": {"top": 4, "type": "scroll", "textStyle": _TEXT},
         "tooltip": {"trigger": "axis", "confine": True},
@@ -48,11 +52,11 @@ def _axis(name: str, side: str = "left", **more: Any) -> dict[str, Any]:
     return {"type": "value", "name": name, "position": side, "nameTextStyle": _TEXT, "scale": True, **more}
 
 
-def _line(name: str, series: Series, color: str, **more: Any) -> dict[str, Any]:
+def _line(texts: Texts, name: str, series: Series, color: str, **more: Any) -> dict[str, Any]:
     return {
         "type": "line",
         "name": name,
-        "data": _pairs(series.times, series.values),
+        "data": _pairs(texts, series.times, series.values),
         "showSymbol": len(series.times) < 60,
         "symbolSize": 4,
         "lineStyle": {"width": 1.6},
@@ -89,18 +93,18 @@ def consumption_chart(
     options["yAxis"] = [_axis(unit, scale=False)]
     bar = {"type": "bar", "stack": "use", "barMaxWidth": 18}
     series: list[dict[str, Any]] = [
-        {**bar, "name": texts("measured"), "data": _pairs(starts, measured), "color": USE},
-        {**bar, "name": texts("estimated"), "data": _pairs(starts, estimated), "color": ESTIMATED},
+        {**bar, "name": texts("measured"), "data": _pairs(texts, starts, measured), "color": USE},
+        {**bar, "name": texts("estimated"), "data": _pairs(texts, starts, estimated), "color": ESTIMATED},
     ]
     if neighbours and neighbours["start_at"]:
         series += _band(texts, neighbours)
     if outside is not None and outside.times:
         options["yAxis"].append(_axis("°C", "right", splitLine={"show": False}))
         series.append(
-            _line(texts("outside"), outside, OUTSIDE, yAxisIndex=1, lineStyle={"width": 1.2, "type": "dashed"})
+            _line(texts, texts("outside"), outside, OUTSIDE, yAxisIndex=1, lineStyle={"width": 1.2, "type": "dashed"})
         )
     if marks:
-        series[0]["markArea"] = _areas(marks)
+        series[0]["markArea"] = _areas(texts, marks)
     options["series"] = series
     options["legend"]["data"] = [one["name"] for one in series if one["name"] != _HIDDEN]
     return options
@@ -115,29 +119,30 @@ def _band(texts: Texts, neighbours: Mapping[str, Sequence[Any]]) -> list[dict[st
     shared = {"type": "line", "stack": "band", "showSymbol": False, "lineStyle": {"opacity": 0}, "silent": True}
     median = [texts.energy_value(value) for value in neighbours["median"]]
     return [
-        {**shared, "name": _HIDDEN, "data": _pairs(times, low), "tooltip": {"show": False}},
+        {**shared, "name": _HIDDEN, "data": _pairs(texts, times, low), "tooltip": {"show": False}},
         {
             **shared,
             "name": texts("neighbours, middle half"),
-            "data": _pairs(times, width),
+            "data": _pairs(texts, times, width),
             "areaStyle": {"color": BAND, "opacity": 0.45},
             "color": BAND,
             "tooltip": {"show": False},
         },
         {
-            "type": "line", "name": texts("neighbours, median"), "data": _pairs(times, median), "showSymbol": False,
-            "lineStyle": {"width": 1.2}, "color": "#56788f",
+            "type": "line", "name": texts("neighbours, median"), "data": _pairs(texts, times, median),
+            "showSymbol": False, "lineStyle": {"width": 1.2}, "color": "#56788f",
         },
     ]  # fmt: skip
 
 
-def _areas(marks: Sequence[tuple[datetime, datetime, str]]) -> dict[str, Any]:
+def _areas(texts: Texts, marks: Sequence[tuple[datetime, datetime, str]]) -> dict[str, Any]:
     return {
         "silent": True,
         "itemStyle": {"color": "rgba(185, 58, 14, 0.10)"},
         "label": {"color": "#8c2b0a", "position": "insideTop"},
         "data": [
-            [{"xAxis": _milliseconds(start), "name": name}, {"xAxis": _milliseconds(end)}] for start, end, name in marks
+            [{"xAxis": _milliseconds(texts, start), "name": name}, {"xAxis": _milliseconds(texts, end)}]
+            for start, end, name in marks
         ],
     }
 
@@ -153,9 +158,9 @@ def index_chart(
         volume = one.unit == "m3"
         shown = one if volume else Series(one.name, one.unit, one.times, [texts.energy_value(v) for v in one.values])
         color = FLOW if volume else (INDEX, "#3d7ea6")[number % 2]
-        series.append(_line(one.name, shown, color, yAxisIndex=int(volume), step="end"))
+        series.append(_line(texts, series_text(texts, one.name), shown, color, yAxisIndex=int(volume), step="end"))
     if marks and series:
-        series[0]["markArea"] = _areas(marks)
+        series[0]["markArea"] = _areas(texts, marks)
     options["series"] = series
     return options
 
@@ -170,9 +175,9 @@ def temperature_chart(
     series = []
     for one in temperatures:
         color = next((value for key, value in colors.items() if one.name.startswith(key)), OUTSIDE)
-        series.append(_line(one.name, one, color, yAxisIndex=int(one.unit == "m3/h")))
+        series.append(_line(texts, series_text(texts, one.name), one, color, yAxisIndex=int(one.unit == "m3/h")))
     if marks and series:
-        series[0]["markArea"] = _areas(marks)
+        series[0]["markArea"] = _areas(texts, marks)
     options["series"] = series
     return options
 
@@ -187,7 +192,7 @@ def rate_chart(texts: Texts, hours: Sequence[tuple[datetime, float]]) -> dict[st
         {
             "type": "line",
             "name": texts("meters read"),
-            "data": [[_milliseconds(hour), round(share * 100, 1)] for hour, share in hours],
+            "data": [[_milliseconds(texts, hour), round(share * 100, 1)] for hour, share in hours],
             "areaStyle": {"opacity": 0.15},
             "showSymbol": False,
             "color": USE,

@@ -5,22 +5,22 @@ connection loses nothing and sends nothing twice.
 """
 
 import json
-from datetime import timedelta
 from html import escape
 from typing import Any
 
 from nicegui import ui
 
 from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
+from api.console.rounds import start_dialog
 from api.console.session import Visitor
+from api.console.texts import marked
+from api.console.words import CHECKS, REGISTERS, word
 from api.field import campaigns, service
 from api.field import readings as hand_readings
 from api.field.service import REASONS
 from ingest.errors import ConflictError, IngestError, NotFoundError
 from ingest.store import areas as area_store
 from ingest.store import evidence, registry
-
-_TONES = {"ok": "good", "repaired": "good", "fault": "critical", "unreachable": "warning", "open": "info"}
 
 
 def _scripts(visitor: Visitor) -> None:
@@ -68,9 +68,9 @@ async def field_page(visitor: Visitor) -> None:
         heading(texts("Field work"))
         with ui.element("div").classes("hb-figures"):
             for address, title, note in (
-                ("/field/entry", "Read by hand", "checked as you type"),
-                ("/field/exchange", "Exchange a meter", "no energy is lost"),
-                ("/field/commission", "Commission a meter", "the checklist"),
+                ("/field/entry", marked("Read by hand"), marked("checked before it is stored")),
+                ("/field/exchange", marked("Exchange a meter"), marked("no energy is lost")),
+                ("/field/commission", marked("Commission a meter"), marked("the checklist")),
             ):
                 ui.html(
                     f'<a class="hb-figure" href="{address}"><div class="value">{escape(texts(title))}</div>'
@@ -98,9 +98,9 @@ async def field_page(visitor: Visitor) -> None:
                     caption=texts("Campaigns"),
                 )  # fmt: skip
             else:
-                empty(
-                    texts("No campaign yet: a lead starts one over the HTTP interface (POST /api/v1/field/campaigns).")
-                )
+                empty(texts("No campaign yet: a lead starts one here."))
+            if visitor.actor.may("lead"):
+                ui.button(texts("Start a campaign…"), on_click=lambda: start_dialog(visitor)).props("no-caps outline")
         _waiting(visitor, waiting)
 
 
@@ -113,10 +113,11 @@ def _waiting(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
         for row in rows[:50]:
             value = f"{row['value'] * 10.0 ** row['scale']:g} {row['unit']}"
             with ui.row().classes("w-full items-center justify-between"):
-                ui.label(f"{row['serial']} · {value} · {texts.moment(row['ts'])} · {row['kind']} · {row['entered_by']}")
+                told = (row["serial"], value, texts.moment(row["ts"]), word(texts, row["kind"]), row["entered_by"])
+                ui.label(" · ".join(told))
                 if visitor.actor.may("approver"):
                     with ui.row().classes("gap-1"):
-                        for approve, name in ((True, "Approve"), (False, "Reject")):
+                        for approve, name in ((True, marked("Approve")), (False, marked("Reject"))):
                             ui.button(
                                 texts(name),
                                 on_click=lambda row=row, approve=approve: _decide(visitor, row["manual_id"], approve),
@@ -146,7 +147,7 @@ async def entry_page(visitor: Visitor, serial: str = "") -> None:
         if meter is None:
             return
         options = "".join(
-            f'<option value="{escape(one.name)}">{escape(f"{one.name} ({one.unit})")}</option>'
+            f'<option value="{escape(one.name)}">{escape(f"{word(texts, one.name, REGISTERS)} ({one.unit})")}</option>'
             for one in (stored.register for stored in registers)
             if one.cumulative
         )
@@ -206,7 +207,7 @@ async def exchange_page(visitor: Visitor, point: str = "") -> None:
 def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any]) -> None:
     texts = visitor.texts
     local = visitor.parts.clock.now().astimezone(texts.zone).strftime("%Y-%m-%dT%H:%M")
-    reasons = "".join(f'<option value="{one}">{escape(texts(one))}</option>' for one in REASONS)
+    reasons = "".join(f'<option value="{one}">{escape(word(texts, one))}</option>' for one in REASONS)
     unit = current["energy_unit"] or ""
     with card(texts("Now installed: {serial}", serial=current["serial"])):
         ui.html(
@@ -252,7 +253,7 @@ async def commission_page(visitor: Visitor, serial: str = "") -> None:
 
 def _check(visitor: Visitor, meter_id: int, item: dict[str, Any]) -> None:
     texts = visitor.texts
-    tone, word = {True: ("good", texts("in order")), False: ("critical", texts("not in order"))}.get(
+    tone, verdict = {True: ("good", texts("in order")), False: ("critical", texts("not in order"))}.get(
         item["passed"], ("info", texts("open"))
     )
 
@@ -264,7 +265,7 @@ def _check(visitor: Visitor, meter_id: int, item: dict[str, Any]) -> None:
     with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
         with ui.element("div"):
             ui.html(
-                f"<strong>{escape(texts(item['item'].replace('_', ' ')))}</strong> " + pill(word, tone),
+                f"<strong>{escape(word(texts, item['item'], CHECKS))}</strong> " + pill(verdict, tone),
                 sanitize=False,
             )
             by = f" · {item['checked_by']}" if item["checked_by"] else ""
@@ -273,67 +274,4 @@ def _check(visitor: Visitor, meter_id: int, item: dict[str, Any]) -> None:
             ui.button(icon="check", on_click=lambda: note(True)).props(f'flat dense aria-label="{texts("in order")}"')
             ui.button(icon="close", on_click=lambda: note(False)).props(
                 f'flat dense aria-label="{texts("not in order")}"'
-            )
-
-
-async def route_page(visitor: Visitor, area: str) -> None:
-    """An area's points in walking order, the unread ones to visit."""
-    texts, now = visitor.texts, visitor.parts.clock.now()
-    async with visitor.connection() as connection:
-        rows = await service.route(connection, visitor.actor, area, since=now - timedelta(days=1))
-    with frame(visitor, texts("Routes"), current="/field"):
-        heading(texts("Route of {area}", area=area), texts("{n} points", n=len(rows)))
-        if not rows:
-            empty(texts("This area has no points yet."))
-            return
-        with card():
-            grid(
-                [
-                    (texts("Point"), "text"), (texts("Address"), "text"), (texts("Meter"), "text"),
-                    (texts("Field check"), "text"), (texts("Read today"), "text"),
-                ],
-                [
-                    (
-                        Html(link(row["code"], f"/points/{row['code']}")),
-                        row.get("address") or "–",
-                        Html(link(row["serial"], f"/field/entry?serial={row['serial']}")) if row.get("serial") else "–",
-                        Html(pill(texts("ordered"), "critical")) if row["field_check"] else "",
-                        Html(pill(texts("yes"), "good") if row["is_read"] else pill(texts("no"), "warning")),
-                    )
-                    for row in rows[:500]
-                ],
-                caption=texts("Routes"),
-            )  # fmt: skip
-
-
-async def campaign_page(visitor: Visitor, code: str) -> None:
-    """A campaign's report and its points, what is still to be looked at first."""
-    texts = visitor.texts
-    async with visitor.connection() as connection:
-        report = await campaigns.report(connection, visitor.actor, code)
-        rows = await campaigns.points(connection, visitor.actor, code)
-    with frame(visitor, code, current="/field"):
-        heading(report["name"] or code, f"{report['start_date']} … {report['end_date']}")
-        with card(texts("Report")):
-            if not report["areas"]:
-                empty(texts("This campaign has no points yet."))
-            else:
-                names = [name for name in report["areas"][0] if name not in ("area", "team")]
-                grid(
-                    [(texts(name.replace("_", " ")), "text" if name == "area_name" else "number") for name in names],
-                    [tuple(str(row[name]) for name in names) for row in report["areas"]],
-                    caption=texts("Report"),
-                )
-        with card(texts("Points")):
-            grid(
-                [(texts("Point"), "text"), (texts("State"), "text"), (texts("Note"), "text")],
-                [
-                    (
-                        Html(link(row["point"], f"/points/{row['point']}")),
-                        Html(pill(texts(row["state"]), _TONES.get(row["state"], "info"))),
-                        row.get("note") or "",
-                    )
-                    for row in rows[:500]
-                ],
-                caption=texts("Points"),
             )

@@ -8,18 +8,20 @@ from typing import Any
 from nicegui import ui
 
 from api.console.session import LANGUAGE_COOKIE, UNIT_COOKIE, Visitor
-from api.console.texts import LANGUAGES, Texts
+from api.console.texts import LANGUAGES, Texts, marked
+from api.console.words import word
 
 # (address, text, audiences that see it)
 NAVIGATION: tuple[tuple[str, str, str], ...] = (
-    ("/", "Overview", "reader"),
-    ("/alerts", "Alerts", "reviewer"),
-    ("/points", "Points", "reader"),
-    ("/lines", "Lines", "technician"),
-    ("/field", "Field work", "technician"),
-    ("/intake", "Intake", "technician"),
-    ("/billing", "Billing", "figures"),
-    ("/reports", "Reports", "lead"),
+    ("/", marked("Overview"), "reader"),
+    ("/alerts", marked("Alerts"), "reviewer"),
+    ("/points", marked("Points"), "reader"),
+    ("/lines", marked("Lines"), "technician"),
+    ("/field", marked("Field work"), "technician"),
+    ("/intake", marked("Intake"), "technician"),
+    ("/billing", marked("Billing"), "figures"),
+    ("/reports", marked("Reports"), "lead"),
+    ("/people", marked("People"), "lead"),
 )
 _PALETTE = {
     "primary": "#12354d",
@@ -118,7 +120,7 @@ def pill(text: str, tone: str) -> str:
 
 def link(text: str, address: str) -> str:
     """HTML of a link."""
-    return f'<a href="{escape(address)}">{escape(text)}</a>'
+    return f'<a class="hb-link" href="{escape(address)}">{escape(text)}</a>'
 
 
 class Html(str):
@@ -149,5 +151,4 @@ def grid(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], capt
 
 def severity_text(texts: Texts, severity: str) -> Html:
     """The severity as a coloured label."""
-    words = {"critical": texts("critical"), "warning": texts("warning"), "info": texts("info")}
-    return Html(pill(words.get(severity, severity), severity))
+    return Html(pill(word(texts, severity), severity))

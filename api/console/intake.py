@@ -6,6 +6,7 @@ from nicegui import ui
 
 from api.console.frame import card, empty, figure, frame, grid, heading
 from api.console.session import Visitor
+from api.console.words import REGISTERS, word
 from api.deliveries import service
 from ingest.errors import IngestError
 from ingest.store import discovered, quarantine
@@ -76,7 +77,10 @@ def _adopt_dialog(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
         ui.label(texts("Adopt {serial}", serial=meter.serial)).classes("text-lg font-semibold")
         if meter.last_values:
             rows = [
-                (str(value.get("register", "")), f"{value.get('value')} {value.get('unit', '')}")
+                (
+                    word(texts, str(value.get("register", "")), REGISTERS),
+                    f"{value.get('value')} {value.get('unit', '')}",
+                )
                 for value in meter.last_values[:6]
             ]
             grid([(texts("Register"), "text"), (texts("Value"), "number")], rows)

@@ -1,5 +1,6 @@
 """The comms board: gateways, buses and meters with last success, rate, latency, kinds of error; read one now."""
 
+from contextlib import aclosing
 from html import escape
 from typing import Any
 
@@ -7,6 +8,7 @@ from nicegui import ui
 
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, pill
 from api.console.session import Visitor
+from api.console.words import REGISTERS, word
 from api.deliveries import service as deliveries
 from api.field import service as field
 from ingest.errors import IngestError
@@ -98,6 +100,10 @@ async def line_page(visitor: Visitor, code: str) -> None:
             empty(texts("There is no gateway {code}.", code=code))
             return
         heading(code, f"{gateway['kind']} · {gateway['address']}")
+        if gateway["kind"].startswith("mbus"):
+            ui.button(
+                texts("Search this bus…"), icon="search", on_click=lambda: _search_dialog(visitor, known[code], code)
+            ).props("no-caps outline").classes("self-start")
         with card(texts("Meters on this line")):
             if not gateway["meters_behind"]:
                 empty(texts("No meter is linked to this gateway yet: adopt one under Intake."))
@@ -153,12 +159,47 @@ async def _read(visitor: Visitor, meter_id: int, serial: str) -> None:
             _decoded(visitor, one)
 
 
+async def _search_dialog(visitor: Visitor, gateway_id: int, code: str) -> None:
+    """Probe after probe with progress; what answered stands in the list as it comes."""
+    texts, url = visitor.texts, visitor.parts.settings.database_url
+    assert url is not None
+    with ui.dialog(value=True) as dialog, ui.card().classes("w-full").style("max-width:560px"):
+        ui.label(texts("Search on {code}", code=code)).classes("text-lg font-semibold")
+        progress = ui.linear_progress(value=0.0, show_value=False).props(f'aria-label="{texts("Progress")}"')
+        state = ui.label(texts("Asking by secondary address…")).classes("hb-muted").props('role="status"')
+        found = ui.column().classes("w-full gap-1")
+        ui.button(texts("Close"), on_click=dialog.close).props("no-caps flat")
+    count = 0
+    try:
+        # An async generator, though its signature tells less.
+        found_steps: Any = field.search(url, visitor.actor, gateway_id, "secondary")
+        async with aclosing(found_steps) as steps:
+            async for step in steps:
+                if not dialog.value:
+                    return
+                progress.set_value(step.progress)
+                state.set_text(f"{step.probe} · {texts.percent(step.progress, 0)}")
+                if step.address and step.result == "one":
+                    count += 1
+                    with found:
+                        ui.label(step.address).classes("hb-hex")
+    except IngestError as error:
+        state.set_text(error.message)
+        return
+    progress.set_value(1.0)
+    state.set_text(texts("{n} meters answered. Unknown ones stand under Intake.", n=count))
+
+
 def _decoded(visitor: Visitor, delivery: dict[str, Any]) -> None:
     texts = visitor.texts
     telegrams = delivery["decoding"].get("telegrams", [])
     for telegram in telegrams:
         rows = [
-            (register["register"], f"{register['value']} {register['unit']}", register["error"] or "")
+            (
+                word(texts, register["register"], REGISTERS),
+                f"{register['value']} {register['unit']}",
+                register["error"] or "",
+            )
             for register in telegram.get("registers", [])
         ]
         if rows:

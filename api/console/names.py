@@ -37,6 +37,15 @@ STATES = {
     "closed": "closed",
 }
 SERVICES = {0: "other", 1: "heat", 2: "cooling", 3: "cold water", 4: "hot water", 5: "electricity", 6: "gas"}
+# Incident kinds: what happened to many points at once; the scope ("gateway 7") follows the words.
+INCIDENTS = {
+    "gateway_silence": "silent gateway",
+    "building_silence": "silent building",
+    "area_silence": "silent area",
+    "building_outage": "no heat in the building",
+    "gateway_outage": "no heat behind the gateway",
+    "area_outage": "no heat in the area",
+}
 CAUSE_TEXTS = {
     "meter_defect": "meter defect",
     "sensor_defect": "sensor defect",
@@ -82,6 +91,11 @@ def kind_text(texts: Texts, kind: str) -> str:
 def state_text(texts: Texts, state: str) -> str:
     """A state of an alert or point in the reader's words."""
     return texts(STATES.get(state, state))
+
+
+def incident_text(texts: Texts, kind: str, scope: str) -> str:
+    """An incident in the reader's words, with the number of its gateway, building or area."""
+    return f"{texts(INCIDENTS.get(kind, kind))} · {scope.rpartition(' ')[2]}"
 
 
 def service_text(texts: Texts, service: int) -> str:

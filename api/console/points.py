@@ -9,13 +9,17 @@ from nicegui import ui
 from api.console.charts import consumption_chart, index_chart, temperature_chart
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, severity_text
 from api.console.names import flag_texts, kind_text, service_text, state_text
+from api.console.point_state import state_form
 from api.console.session import Visitor
+from api.console.texts import marked
+from api.console.words import word
 from compute.quality import Quality
 from ingest.store import evidence
 
 PAGE = 50
 ESTIMATED = int(Quality.ESTIMATED | Quality.INTERPOLATED)
 MOMENTARY = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
+_SPANS = ((3, marked("3 days")), (7, marked("7 days")), (30, marked("30 days")), (365, marked("1 year")))
 _ENERGY = {1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
 
 
@@ -130,6 +134,8 @@ async def point_page(visitor: Visitor, code: str, *, days: int = 30, service: in
                 else:
                     empty(texts("This meter gives no temperatures."))
         _installations(visitor, point)
+        if visitor.actor.may("technician"):
+            state_form(visitor, code, str(point["state"] or "active"))
         _alerts(visitor, point)
         _intervals(visitor, data["consumption"])
         await _telegrams(visitor, point)
@@ -153,7 +159,7 @@ async def _series(
 
 def _subtitle(visitor: Visitor, point: dict[str, Any]) -> str:
     texts = visitor.texts
-    parts = [point["area_name"], texts(point["kind"]), state_text(texts, point["state"] or "active")]
+    parts = [point["area_name"], word(texts, point["kind"]), state_text(texts, point["state"] or "active")]
     if point["heated_area_m2"]:
         parts.append(f"{texts.number(point['heated_area_m2'], 1)} m²")
     return " · ".join(parts)
@@ -162,7 +168,7 @@ def _subtitle(visitor: Visitor, point: dict[str, Any]) -> str:
 def _span_links(visitor: Visitor, code: str, days: int, services: list[int], chosen: int) -> None:
     texts = visitor.texts
     with ui.row().classes("gap-3 items-center hb-no-print"):
-        for span, name in ((3, "3 days"), (7, "7 days"), (30, "30 days"), (365, "1 year")):
+        for span, name in _SPANS:
             text = f"<strong>{escape(texts(name))}</strong>" if span == days else escape(texts(name))
             ui.html(
                 f'<a class="hb-link" href="/points/{escape(code)}?days={span}&service={chosen}">{text}</a>',

@@ -4,46 +4,44 @@ Keys: j and k move, Enter opens, x marks, a acknowledges what is marked (or the 
 """
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
-from urllib.parse import urlencode
 
 from nicegui import events, ui
 
-from api.alerts import service
+from api.alerts import service, views
 from api.console.frame import empty, figure, frame, heading
-from api.console.names import KINDS, kind_text, state_text
+from api.console.names import kind_text, state_text
+from api.console.queue_filters import filter_row, filters_of, incident_list, saved_views
 from api.console.session import Visitor
-from ingest.alerting import AlertAction, AlertState
+from api.console.texts import marked
+from api.console.words import word
+from ingest.alerting import AlertAction
 
 PAGE = 50
-OPEN_STATES = ["open", "acknowledged", "field_check"]
 _COLUMNS = (
-    ("point", "Point", "left"),
-    ("kind", "Kind", "left"),
-    ("severity", "Severity", "left"),
-    ("state", "State", "left"),
-    ("since", "Since", "left"),
-    ("stake", "At stake", "right"),
-    ("confidence", "Confidence", "right"),
-    ("age", "Waiting", "right"),
-    ("assignee", "Assignee", "left"),
+    ("point", marked("Point"), "left"),
+    ("kind", marked("Kind"), "left"),
+    ("severity", marked("Severity"), "left"),
+    ("state", marked("State"), "left"),
+    ("since", marked("Since"), "left"),
+    ("stake", marked("At stake"), "right"),
+    ("confidence", marked("Confidence"), "right"),
+    ("age", marked("Waiting"), "right"),
+    ("assignee", marked("Assignee"), "left"),
 )
 
-
-def filters_of(query: Mapping[str, str]) -> dict[str, Any]:
-    """Filters of the queue from an address; unknown words are left out."""
-    state = query.get("state", "")
-    kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
-    return {
-        "states": [state] if state in set(AlertState) else OPEN_STATES if state != "all" else None,
-        "kinds": kinds or None,
-        "severities": [query["severity"]] if query.get("severity") in ("critical", "warning", "info") else None,
-        "area": query.get("area") or None,
-        "building": query.get("building") or None,
-        "assignee": query.get("assignee") or None,
-        "incident": int(query["incident"]) if query.get("incident", "").isdigit() else None,
-        "text": query.get("text", "")[:200] or None,
-    }
+# A row on a phone: what and where first, then what is at stake and since when.
+_CARD = """
+<div class="hb-item">
+  BOX
+  <a class="hb-link what" :href="'/alerts/' + props.row.id">{{ props.row.point }} · {{ props.row.kind }}</a>
+  <span :class="'hb-pill ' + props.row.tone">{{ props.row.severity }}</span>
+  <span class="rest">
+    {{ props.row.stake }} · {{ props.row.confidence }} · {{ props.row.since }} · {{ props.row.state }}
+  </span>
+</div>
+"""
 
 
 class Queue:
@@ -82,7 +80,7 @@ class Queue:
             "id": row["alert_id"],
             "point": row["point_code"],
             "kind": kind_text(texts, row["kind"]) + (f" · {texts('incident')}" if row["incident_id"] else ""),
-            "severity": texts(row["severity"]),
+            "severity": word(texts, row["severity"]),
             "tone": row["severity"],
             "state": state_text(texts, row["state"]),
             "since": texts.moment(row["from_ts"]),
@@ -108,8 +106,24 @@ class Queue:
         self.table = (
             ui.table(columns=columns, rows=[self.shown(row) for row in self.rows], row_key="id", selection="multiple")
             .classes("w-full hb-queue")
-            .props('flat bordered dense hide-pagination :rows-per-page-options="[0]"')
+            .props('flat bordered dense hide-pagination :rows-per-page-options="[0]" :grid="Quasar.Screen.lt.sm"')
         )
+        self._slots()
+        self.table.props["aria-label"] = texts("Alerts")
+        with ui.row().classes("w-full justify-center"):
+            button = ui.button(texts("Show more"), on_click=self.show_more).props("no-caps flat")
+            button.bind_visibility_from(self, "complete", backward=lambda complete: not complete)
+        ui.keyboard(on_key=self.key)
+
+    def _slots(self) -> None:
+        """Cells as links and labels, cards on a phone; every box says which alert it marks."""
+        assert self.table is not None
+        texts = self.visitor.texts
+        every, one = escape(texts("Mark all alerts")), escape(texts("Mark the alert at"))
+        box = f'<q-checkbox dense v-model="props.selected" :aria-label="\'{one} \' + props.row.point" />'
+        self.table.add_slot("header-selection", f'<q-checkbox dense v-model="props.selected" aria-label="{every}" />')
+        self.table.add_slot("body-selection", box)
+        self.table.add_slot("item", _CARD.replace("BOX", box))
         self.table.add_slot(
             "body-cell-point",
             '<q-td :props="props"><a class="hb-link" :href="\'/alerts/\' + props.row.id">{{ props.value }}</a></q-td>',
@@ -118,11 +132,6 @@ class Queue:
             "body-cell-severity",
             '<q-td :props="props"><span :class="\'hb-pill \' + props.row.tone">{{ props.value }}</span></q-td>',
         )
-        self.table.props(f'aria-label="{texts("Alerts")}"')
-        with ui.row().classes("w-full justify-center"):
-            button = ui.button(texts("Show more"), on_click=self.show_more).props("no-caps flat")
-            button.bind_visibility_from(self, "complete", backward=lambda complete: not complete)
-        ui.keyboard(on_key=self.key)
 
     async def show_more(self) -> None:
         """The next page."""
@@ -194,6 +203,8 @@ async def queue_page(visitor: Visitor, query: Mapping[str, str]) -> None:
     await view.more()
     async with visitor.connection() as connection:
         tallies = await service.counts(connection, visitor.actor, view.filters)
+        kept = await views.listed(connection, visitor.actor)
+        incidents = await service.incidents(connection, visitor.actor, state="open")
     with frame(visitor, texts("Alerts"), current="/alerts"):
         total = sum(row["alerts"] for row in tallies)
         stake = sum(row["energy_at_stake_kwh"] or 0.0 for row in tallies)
@@ -203,35 +214,10 @@ async def queue_page(visitor: Visitor, query: Mapping[str, str]) -> None:
             critical = sum(row["alerts"] for row in tallies if row["severity"] == "critical")
             figure(texts("critical"), texts.number(critical), tone="bad" if critical else "")
             figure(texts("At stake"), texts.energy(stake, 0))
-        _filter_links(visitor, view.query, tallies)
+        filter_row(visitor, view.query, tallies)
+        saved_views(visitor, view.query, kept)
         if not view.rows:
             empty(texts("Nothing to review here. Choose another filter, or come back after the next assessment."))
-            return
-        view.build()
-
-
-def _filter_links(visitor: Visitor, query: dict[str, str], tallies: list[dict[str, Any]]) -> None:
-    texts = visitor.texts
-
-    def go(**changes: str) -> None:
-        wanted = {key: value for key, value in {**query, **changes}.items() if value}
-        ui.navigate.to("/alerts?" + urlencode(wanted))
-
-    kinds = sorted({row["kind"] for row in tallies} | set(filter(None, query.get("kind", "").split(","))))
-    with ui.row().classes("items-end gap-3 w-full"):
-        ui.select(
-            {"": texts("to be decided"), **{str(s): state_text(texts, s) for s in AlertState}, "all": texts("all")},
-            value=query.get("state", ""),
-            label=texts("State"),
-            on_change=lambda event: go(state=event.value),
-        ).props("dense outlined").classes("w-44")
-        ui.select(
-            {"": texts("all"), **{kind: kind_text(texts, kind) for kind in kinds}},
-            value=query.get("kind", "") if query.get("kind", "") in kinds else "",
-            label=texts("Kind"),
-            on_change=lambda event: go(kind=event.value),
-        ).props("dense outlined").classes("w-52")
-        search = ui.input(texts("Point, address, serial"), value=query.get("text", "")).props("dense outlined")
-        search.on("keydown.enter", lambda: go(text=search.value))
-        if any(query.get(name) for name in ("incident", "building", "assignee", "area", "text")):
-            ui.button(texts("Clear filters"), on_click=lambda: ui.navigate.to("/alerts")).props("no-caps flat")
+        else:
+            view.build()
+        incident_list(visitor, incidents)

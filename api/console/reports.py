@@ -9,6 +9,7 @@ from api.alerts import samples, service
 from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
 from api.console.names import kind_text
 from api.console.session import Visitor
+from api.console.words import ENTRY_COLUMNS, word
 from api.field import readings as hand_readings
 from ingest.errors import IngestError
 from ingest.store import areas as area_store
@@ -27,6 +28,7 @@ async def reports_page(visitor: Visitor) -> None:
     visible = [area for area in areas if visitor.actor.areas is None or area.area_id in visitor.actor.areas]
     with frame(visitor, texts("Reports"), current="/reports"):
         heading(texts("Reports"), texts("the last 90 days"))
+        _downloads(visitor)
         with card(texts("Weekly audit sample")):
             with ui.row().classes("gap-2"):
                 for area in visible:
@@ -57,6 +59,27 @@ async def reports_page(visitor: Visitor) -> None:
             _operators(visitor, operators)
 
 
+def _downloads(visitor: Visitor) -> None:
+    """The reports of this and the last month and quarter; the files are made when they are asked for."""
+    texts = visitor.texts
+    first = visitor.parts.clock.now().astimezone(texts.zone).date().replace(day=1)
+    before = (first - timedelta(days=1)).replace(day=1)
+    quarter = first.replace(month=(first.month - 1) // 3 * 3 + 1)
+    rows = []
+    for kind, day, name in (
+        ("month", first, f"{first:%Y-%m}"),
+        ("month", before, f"{before:%Y-%m}"),
+        ("quarter", quarter, f"{quarter.year} Q{(quarter.month + 2) // 3}"),
+    ):
+        title = texts("Monthly report") if kind == "month" else texts("Quarterly report")
+        address = f"/api/v1/reports/{kind}?day={day}&language={texts.language}&format="
+        files = " · ".join(link(form.upper(), address + form) for form in ("xlsx", "pdf"))
+        rows.append((f"{title} {name}", Html(files)))
+    with card(texts("Reports of a month or quarter")):
+        grid([(texts("Report"), "text"), (texts("Files"), "text")], rows, caption=texts("Report"))
+        ui.label(texts("A month that still runs is reported up to now.")).classes("hb-muted text-sm")
+
+
 def _precision(visitor: Visitor, rules: list[dict[str, Any]]) -> None:
     texts = visitor.texts
     if not rules:
@@ -85,7 +108,7 @@ def _operators(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
         return
     names = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
     grid(
-        [(texts(name.replace("_", " ")), "text" if name == "operator" else "number") for name in names],
+        [(word(texts, name, ENTRY_COLUMNS), "text" if name == "operator" else "number") for name in names],
         [tuple(str(row[name]) for name in names) for row in rows],
         caption=texts("Hand entries per operator"),
     )
@@ -141,7 +164,7 @@ def _item(visitor: Visitor, sample_id: int, item: dict[str, Any]) -> None:
 
     with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
         tone = {"correct": "good", "wrong": "critical"}.get(verdict or "", "info")
-        shown = f"{link(code, '/points/' + code)} {pill(texts(verdict or 'open'), tone)}"
+        shown = f"{link(code, '/points/' + code)} {pill(word(texts, verdict or 'open'), tone)}"
         ui.html(shown, sanitize=False)
         with ui.row().classes("gap-1"):
             ui.button(texts("Right"), on_click=lambda: settle("correct")).props("no-caps outline dense")

@@ -12,21 +12,21 @@ from api.access import COOKIE
 from api.console.alert import alert_page
 from api.console.billing import billing_page, period_page, quantity_page
 from api.console.field import (
-    campaign_page,
     commission_page,
     entry_page,
     exchange_page,
     field_page,
-    route_page,
 )
 from api.console.frame import empty, frame, heading
 from api.console.intake import intake_page
 from api.console.lines import line_page, lines_page
 from api.console.login import login_page
 from api.console.overview import overview_page
+from api.console.people import people_page
 from api.console.points import point_page, points_page
 from api.console.queue import queue_page
 from api.console.reports import reports_page, sample_page
+from api.console.rounds import campaign_page, route_page
 from api.console.session import Visitor, texts_of, to_login, visitor_of
 from api.context import Context
 from ingest.errors import ForbiddenError, NotFoundError
@@ -122,6 +122,10 @@ def _pages(parts: Context) -> None:
     @ui.page("/reports/samples/{sample_id}")
     async def sample(request: Request, sample_id: int) -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: sample_page(visitor, sample_id))
+
+    @ui.page("/people")
+    async def people(request: Request, before: int | None = None, person: str = "") -> Response | None:
+        return await _shown(request, parts, "lead", lambda visitor: people_page(visitor, before=before, person=person))
 
     _field_pages(parts)
 

@@ -38,6 +38,11 @@ def translations(language: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
+def marked(message: str) -> str:
+    """A text that a table holds and `Texts` translates later: marked so that the catalogue's test finds it."""
+    return message
+
+
 class Texts:
     """One reader's language, units and time zone.
 
@@ -102,7 +107,7 @@ class Texts:
         if instant is None:
             return self("never")
         seconds = max(0.0, (now - instant).total_seconds())
-        for size, name in ((86400, "{n} d"), (3600, "{n} h"), (60, "{n} min")):
+        for size, name in ((86400, marked("{n} d")), (3600, marked("{n} h")), (60, marked("{n} min"))):
             if seconds >= size:
                 return self(name, n=int(seconds // size))
         return self("just now")
