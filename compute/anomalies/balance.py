@@ -64,9 +64,9 @@ def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[F
         | (lost - usual > 2 * limits.change_points)
     )
     found = []
-    for _, first, end in runs(mask[None, :], bridge=3):
-        begin = max(0, first - limits.days + 1)
-        seen = float(np.nanmedian(lost[first:end]))
+    for _, start, end in runs(mask[None, :], bridge=3):
+        begin = max(0, start - limits.days + 1)
+        seen = float(np.nanmedian(lost[start:end]))
         stake = float(np.nansum(np.where(whole, given[0] - use[0], 0.0)[begin:end]))
         found.append(
             Finding(
