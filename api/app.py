@@ -92,7 +92,7 @@ def create_app(
     }
     app.add_middleware(BodyLimit, limit_bytes=min(_SMALL_BODY, settings.max_body_bytes), larger=larger)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(metrics.CountRequests, metrics=counts)
+    app.add_middleware(metrics.CountRequests, metrics=counts, prefix=PREFIX)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

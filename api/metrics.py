@@ -43,11 +43,12 @@ class Metrics:
 
 
 class CountRequests:
-    """ASGI middleware that counts and times requests by route template."""
+    """ASGI middleware that counts and times requests by route template; `prefix`: what the rooms are included under."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:
         self.app = app
         self.metrics = metrics
+        self.prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the stopwatch running."""
@@ -67,6 +68,6 @@ class CountRequests:
         try:
             await self.app(scope, receive, noted)
         finally:
-            template = found[0] if found else "other"
+            template = self.prefix + found[0] if found else "other"
             self.metrics.requests.labels(scope["method"], template, str(status)).inc()
             self.metrics.seconds.labels(template).observe(time.perf_counter() - started)

@@ -8,13 +8,14 @@ and the gate holds it back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 from protocols.units import factor
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 J_PER_KWH: Final = 3_600_000
 # The counter that a service is billed by, and the base unit its quantities are integers of.
 MAIN_REGISTER: Final[dict[int, tuple[str, str]]] = {
@@ -151,10 +152,10 @@ def index_at(cut: CutOff, origin: int, size: Fraction, capacity: int | None) -> 
         return None if only is None else floored(_above(only.count, origin, capacity), size)
     low = floored(_above(before.count, origin, capacity), size)
     high = floored(_above(after.count, origin, capacity), size)
-    span = (after.ts - before.ts).total_seconds() * 1e6
+    span = (after.ts - before.ts) // _MICROSECOND
     if span <= 0:
         return low
-    elapsed = (cut.at - before.ts).total_seconds() * 1e6
+    elapsed = (cut.at - before.ts) // _MICROSECOND
     return low + min(max(int((high - low) * (elapsed / span)), 0), max(high - low, 0))
 
 
