@@ -172,6 +172,8 @@ def _told_apart(selection: Selection) -> Iterable[Selection]:
     elif not selection.fabrication and selection.manufacturer == "FFFF":
         for letters in MANUFACTURERS:
             yield replace(selection, manufacturer=f"{code_from_manufacturer(letters):04X}")
+    elif not selection.fabrication:
+        yield replace(selection, fabrication=ANY)
 
 
 def _address_of(identity: bytes | None) -> str:

@@ -50,7 +50,7 @@ def test_kill_9_of_ingest_during_a_batch_loses_nothing_acknowledged(own_postgres
     # The sender does not know what was safe: everything comes again.
     second = push(own_postgres.url(), COUNT)
     assert len(acknowledged(second, COUNT + 1)) == COUNT
-    assert second.wait(20) == 0
+    assert second.wait(90) == 0
     # Nobody registered these meters: each delivery is stored and stands in quarantine.
     assert balance(own_postgres.url()) == (COUNT, COUNT, 0)
 
@@ -62,7 +62,7 @@ def test_a_power_cut_of_the_database_in_the_middle_loses_nothing(own_postgres, p
     safe |= acknowledged(child, 2_000)
     own_postgres.start()
     safe |= rest_of(child)
-    assert child.wait(30) == 0
+    assert child.wait(90) == 0
     assert safe == set(range(COUNT))
     assert balance(own_postgres.url()) == (COUNT, COUNT, 0)
 
@@ -77,14 +77,14 @@ def test_kill_9_while_the_database_is_away_keeps_what_the_spool_acknowledged(own
     own_postgres.start()
     # A new process finds the spool of the dead one and drains it, without being handed anything.
     heir = push(own_postgres.url(), 0)
-    assert heir.wait(30) == 0
+    assert heir.wait(90) == 0
     stored, quarantined, twice = balance(own_postgres.url())
     assert stored >= len(safe)
     assert stored == quarantined
     assert twice == 0
     everything = push(own_postgres.url(), COUNT)
     assert len(acknowledged(everything, COUNT + 1)) == COUNT
-    assert everything.wait(20) == 0
+    assert everything.wait(90) == 0
     assert balance(own_postgres.url()) == (COUNT, COUNT, 0)
 
 
@@ -114,7 +114,7 @@ async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
             query = "SELECT DISTINCT worker FROM gateway_health WHERE last_success_at > now() - interval '7 seconds'"
             return {row[0] for row in await book.rows(query)}
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while not await shared_evenly():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
@@ -125,11 +125,11 @@ async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
         loop = asyncio.get_running_loop()
         began = loop.time()
         dead = f"/{workers[0].pid}"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await still_dead():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         print(f"taken over after {loop.time() - began:.1f} s")
         assert all(not worker.endswith(dead) for worker in await readers())
         workers[1].terminate()
-        assert await asyncio.to_thread(workers[1].wait, 10) == 0
+        assert await asyncio.to_thread(workers[1].wait, 30) == 0
     assert (await book.balance())["twice"] == 0
