@@ -3,8 +3,8 @@
 import asyncio
 
 from ingest.clock import SystemClock
-from ingest.decoding import profile_named
 from ingest.supervisor import run_ingest
+from protocols.catalogue import catalogue
 from protocols.telegram import MeterId
 from simulators.counting import CountingCjt188, CountingDlt645, CountingMbus, CountingModbus
 from simulators.mbus_server import MbusServer, MbusSlave
@@ -20,7 +20,7 @@ async def test_a_worker_reads_every_protocol_and_stores_what_the_displays_showed
     heat = [CountingMbus(MeterId(f"1000000{number}", "KAM", 0x34, "heat")) for number in range(1, 4)]
     chinese = CountingCjt188(MeterId("11110000000001", "1111", None, "heat"))
     power = CountingDlt645(MeterId("000000000001", "", None, "electricity"))
-    modbus = CountingModbus(profile_named("itron-cf-echo2-modbus"))
+    modbus = CountingModbus(catalogue().get("itron-cf-echo2-modbus"))
     slaves = [MbusSlave(meter, number) for number, meter in enumerate(heat, start=1)]
     async with (
         MbusServer(slaves, baud_rate=FAST) as mbus_gateway,

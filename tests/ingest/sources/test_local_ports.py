@@ -7,9 +7,9 @@ import tty
 
 import pytest
 
-from ingest.decoding import profile_named
 from ingest.sources.errors import LineClosedError
 from ingest.sources.masters import MASTERS, GatewayAddress
+from protocols.catalogue import catalogue
 from protocols.mbus import telegram_from_frame
 from protocols.modbus import blocks_from_image
 from simulators.counting import CountingModbus
@@ -55,7 +55,7 @@ async def test_mbus_on_a_local_port(target_at, counting, fast) -> None:
 
 
 async def test_modbus_rtu_on_a_local_port(target_at, fast) -> None:
-    meter = CountingModbus(profile_named("tuf-2000"), per_hour=0)
+    meter = CountingModbus(catalogue().get("tuf-2000"), per_hour=0)
     async with ModbusServer({7: meter}, framing="rtu") as bus, port_to(bus.address) as path:
         master = MASTERS["modbus_rtu"](GatewayAddress("modbus_rtu", path, {"answer_s": 0.5}, 9600))
         reply = await master.read(target_at(7, profile="tuf-2000"), 1)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from ingest.decoding import profile_named
 from ingest.sources.errors import BusyError, LineClosedError, RefusedError, SilenceError, SourceError
 from ingest.sources.masters import plan_of
 from ingest.sources.modbus import ModbusMaster, ModbusTiming
+from protocols.catalogue import catalogue
 from protocols.modbus import blocks_from_image, telegram_from_image
 from simulators.counting import CountingModbus
 from simulators.modbus_server import ModbusServer
@@ -17,7 +17,7 @@ PROFILE = "tuf-2000"
 
 @pytest.fixture
 def profile():
-    return profile_named(PROFILE)
+    return catalogue().get(PROFILE)
 
 
 @pytest.fixture
