@@ -7,7 +7,6 @@ one frame does not pay for all of them. What spans messages lives in the Decodin
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,14 +15,13 @@ import msgspec
 from ingest.decoding_detect import bytes_from_text, protocol_of
 from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
+from ingest.profiles import interpreted, mapping_of, profile_for, profile_named
 from protocols.errors import ProfileError, ProtocolError, SecurityError, UnsupportedError
-from protocols.registers import RegisterReading
 from protocols.telegram import MeterId, Telegram
 
 if TYPE_CHECKING:
     from protocols.cjt188 import Dialect
     from protocols.mqtt import MqttMessage
-    from protocols.profile import MeterProfile
 
 KeyLookup = Callable[[MeterId], bytes | None]
 
@@ -105,10 +103,10 @@ def _lorawan(payload: bytes, request: Request, state: DecodingState) -> list[Par
 
 def _mqtt(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
     from protocols.mqtt import Publish, messages_from_publish
-    from protocols.mqtt.mapping import packaged_mappings
 
     topic = request.topic or ""
-    mapping = packaged_mappings().get(request.profile) if request.profile else None
+    # A family that the gateway's settings name is not read as somebody's JSON because of its topic.
+    mapping = mapping_of(request.profile, "" if request.family else topic)
     messages = messages_from_publish(
         topic,
         payload,
@@ -183,20 +181,6 @@ def protocol_name(name: str) -> str:
     return word
 
 
-@cache
-def _catalogue() -> Any:
-    return _from("protocols.catalogue", "catalogue")()
-
-
-def profile_named(name: str) -> "MeterProfile":
-    """The profile of this name. Raises ProfileError "profile.unknown"."""
-    try:
-        profile: MeterProfile = _catalogue().get(name)
-    except KeyError as error:
-        raise ProfileError("profile.unknown", f"no profile is called {name[:60]!r}") from error
-    return profile
-
-
 def decode(
     protocol: str | None,
     payload: bytes,
@@ -209,6 +193,7 @@ def decode(
     dialect: str | None = None,
     family: str | None = None,
     at: datetime | None = None,
+    local: datetime | None = None,
 ) -> list[Decoded]:
     """Every telegram in `payload`, with what its profile makes of it.
 
@@ -224,6 +209,8 @@ def decode(
         Profile or JSON mapping to use instead of the one the telegram's identity finds.
     port : int, optional
         LoRaWAN port. topic: MQTT topic. dialect: of CJ/T 188. family: of MQTT payloads. at: arrival, aware UTC.
+    local : datetime, optional
+        Instant of the read, aware, in the zone of the meter's clock; a clock far from it dates no monthly values.
     state : DecodingState, optional
         Compact layouts, aliases, half frames, counters; without it every message stands alone.
 
@@ -245,36 +232,17 @@ def decode(
         from ingest.decoding_reading import decoded_from_reading
 
         return decoded_from_reading(payload)
-    return [_decoded(part, request) for part in PROTOCOLS[name](payload, request, memory)]
+    return [_decoded(part, request, local) for part in PROTOCOLS[name](payload, request, memory)]
 
 
-def _decoded(part: Part, request: Request) -> Decoded:
+def _decoded(part: Part, request: Request, local: datetime | None) -> Decoded:
     telegram = part.telegram
     if part.meter is not None and not telegram.meter.serial:
         # The meter did not name itself: who knows the radio module knows better.
         details = telegram.details | {"identity": "envelope"}
         telegram = msgspec.structs.replace(telegram, meter=_merged(telegram.meter, part.meter), details=details)
-    profile = _profile_for(telegram, request.profile)
-    interpretation = profile.interpret(telegram)
-    readings = interpretation.readings
-    if part.time is not None:
-        readings = tuple(
-            reading if reading.time else RegisterReading(reading.register, reading.count, part.time, reading.error)
-            for reading in readings
-        )
-    flags = part.flags + tuple(interpretation.flags) if part.flags else tuple(interpretation.flags)
-    return Decoded(telegram, profile.name, readings, interpretation.meter_time, interpretation.info_code, flags)
-
-
-def _profile_for(telegram: Telegram, name: str | None) -> "MeterProfile":
-    if name:
-        try:
-            return profile_named(name)
-        except ProfileError:
-            if telegram.details.get("mapping") != name:
-                raise
-    found: MeterProfile = _catalogue().find(telegram)
-    return found
+    profile = profile_for(telegram, request.profile)
+    return interpreted(telegram, profile, local=local, sent=part.time, remarks=part.flags)
 
 
 def _merged(own: MeterId, envelope: MeterId) -> MeterId:

@@ -56,7 +56,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One telegram of a delivery with what its profile made of it. `meter_time` is naive: the meter's own clock."""
+    """One telegram of a delivery with what its profile made of it. `meter_time` is naive: the meter's own clock.
+
+    `sent` is the instant that the sender gave the present values; `remarks` are the flags of the decoding itself.
+    """
 
     telegram: Telegram
     profile: str
@@ -64,6 +67,8 @@ class Decoded:
     meter_time: datetime | None = None
     info_code: int | None = None
     flags: tuple[str, ...] = ()
+    sent: datetime | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,8 @@ class MeterStatus:
 class Resolved:
     """The readings of one delivery as columns of equal length: no object a reading on the way to the store.
 
-    register_ids; ts_us: epoch microseconds; values: exact counts; flags: compute.quality bits (low 15). `meter_ids` are the
-    meters they belong to. `rejected` holds why a part of the delivery was refused (a second meter that nobody knows):
+    register_ids; ts_us: epoch microseconds; values: exact counts; flags: compute.quality bits (low 15). `meter_ids` are
+    the meters they belong to. `rejected` holds why a part of the delivery was refused (a second meter nobody knows):
     the rest is stored, the delivery stands in quarantine too.
     """
 

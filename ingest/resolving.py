@@ -20,11 +20,12 @@ import structlog
 from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.config import Settings
-from ingest.decoding import decode, profile_named
+from ingest.decoding import decode
 from ingest.decoding_mbus import KEY_MISSING
 from ingest.decoding_state import DecodingState
 from ingest.directory import Directory, MeterEntry, UnitMismatchError
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
+from ingest.profiles import interpreted, profile_named
 from protocols.errors import ProtocolError
 from protocols.registers import Register, RegisterReading
 from protocols.telegram import MeterId
@@ -124,6 +125,7 @@ class DeliveryResolver:
                 dialect=details.get("dialect") or (asked.settings.get("dialect") if asked else None),
                 family=details.get("family"),
                 at=delivery.arrived_at,
+                local=self._local(delivery, asked),
             )
         except ProtocolError as error:
             return Rejected(error.code, error.message, error.offset)
@@ -143,7 +145,7 @@ class DeliveryResolver:
                 why = f"the telegram of {identity.serial} is encrypted and the registry has no key for its meter"
                 columns.refused.append(Rejected(KEY_MISSING, why, field="key", meter=identity))
             else:
-                self._collect(columns, delivery, self._by_its_own_profile(entry, telegram), entry)
+                self._collect(columns, delivery, self._by_its_own_profile(delivery, entry, telegram), entry)
         if columns.incomplete:
             return None
         reason = columns.refused[0] if columns.refused else None
@@ -214,15 +216,25 @@ class DeliveryResolver:
             seen=tuple(reading.as_json() for reading in telegram.readings[:8]),
         )
 
-    def _by_its_own_profile(self, entry: MeterEntry, telegram: Decoded) -> Decoded:
-        """The registry's profile wins over the one that the telegram suggests."""
-        if not entry.profile or entry.profile == telegram.profile:
+    def _by_its_own_profile(self, delivery: Delivery, entry: MeterEntry, telegram: Decoded) -> Decoded:
+        """The registry's profile wins over the one that the telegram suggests; a hand reading names its registers."""
+        if telegram.telegram.protocol == "reading":
+            return telegram
+        name = entry.profile or telegram.profile
+        # Only a telegram without a clock is dated by the zone, which was not known before the meter was.
+        zone_matters = entry.clock_zone is not None and telegram.meter_time is None
+        if name == telegram.profile and not zone_matters:
             return telegram
         try:
-            own = profile_named(entry.profile).interpret(telegram.telegram)
+            own = profile_named(name)
         except ProtocolError:
             return telegram
-        return Decoded(telegram.telegram, entry.profile, own.readings, own.meter_time, own.info_code, tuple(own.flags))
+        local, said = self._local(delivery, entry), telegram.telegram
+        return interpreted(said, own, local=local, sent=telegram.sent, remarks=telegram.remarks)
+
+    def _local(self, delivery: Delivery, entry: MeterEntry | None) -> datetime:
+        """The instant of a read by the zone of its meter's clock."""
+        return delivery.read_at.astimezone((entry.clock_zone if entry else None) or self.limits.zone)
 
     def _collect(self, columns: _Columns, delivery: Delivery, telegram: Decoded, entry: MeterEntry) -> None:
         zone = entry.clock_zone or self.limits.zone

@@ -17,12 +17,14 @@ import structlog
 
 from ingest.clock import Clock
 from ingest.config import Settings
+from ingest.decoding_memory import kept_state
 from ingest.directory import Directory
 from ingest.errors import IngestError, UnavailableError
 from ingest.health_report import report_health
 from ingest.on_demand import answer_requests
 from ingest.ownership import hold_gateways
 from ingest.pipeline import Pipeline
+from ingest.profiles import load_own_profiles
 from ingest.schedule import grid_of
 from ingest.sealing import sealer_for
 from ingest.sources.asking import Target
@@ -233,8 +235,12 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
     if pool is None:
         return
     try:
+        load_own_profiles(settings.data)
         directory = await Directory.load(pool, sealer_for(settings.data, settings.master_key))
-        async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline:
+        async with (
+            kept_state(settings.data) as state,
+            Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
+        ):
             await Worker(settings, pool, directory, pipeline, clock).run(stop)
     finally:
         await pool.close()

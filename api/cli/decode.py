@@ -5,6 +5,7 @@ where), 2 wrong usage. Nothing is imported here that a decoder does not need.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from ingest.decoding import protocol_name
 from ingest.decoding_detect import bytes_from_text
 from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
+from ingest.profiles import own_profiles, use_own_profiles
 from protocols.errors import ProtocolError
 from protocols.mqtt.message import FamilyState
 
@@ -41,6 +43,10 @@ def decode(
     profile: Annotated[
         str | None, typer.Option("--profile", help="Meter profile or JSON mapping to read it with.")
     ] = None,
+    profile_file: Annotated[
+        Path | None,
+        typer.Option("--profile-file", metavar="FILE", help="TOML file of a meter profile or JSON mapping to use."),
+    ] = None,
     dialect: Annotated[str | None, typer.Option("--dialect", help="Dialect of CJ/T 188.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=255, help="LoRaWAN port.")] = None,
     topic: Annotated[str | None, typer.Option("--topic", help="MQTT topic the payload came on.")] = None,
@@ -54,6 +60,7 @@ def decode(
     as_table: Annotated[bool, typer.Option("--table", help="A table, even into a pipe.")] = False,
 ) -> None:
     """Decode one telegram, or with --batch a file of JSON lines."""
+    own = None if profile_file is None else _own_profile(profile_file)
     if batch is not None:
         if telegram:
             _usage("--batch and HEX exclude each other")
@@ -78,7 +85,7 @@ def decode(
             "mqtt" if name is None and topic else name,
             payload,
             key=secret,
-            profile=profile,
+            profile=profile or own,
             port=port,
             topic=topic,
             dialect=dialect,
@@ -88,6 +95,15 @@ def decode(
     except ProtocolError as error:
         _refused(error, payload, table)
     _print(found, table)
+
+
+def _own_profile(file: Path) -> str:
+    """Make the file's profile known; its name."""
+    found = own_profiles([file])
+    if found.refused:
+        _usage(found.refused[0].message)
+    use_own_profiles(found)
+    return next(iter([*found.profiles, *found.mappings]))
 
 
 def _payload(text: bytes, protocol: str | None, topic: str | None) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from ingest.decoding import decode
 from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
-from protocols.catalogue import catalogue
+from ingest.profiles import known_profiles
 from protocols.errors import ContentError, ProtocolError
 from protocols.mqtt.encode import json_bytes
 from protocols.mqtt.json_text import json_decoder
@@ -157,7 +157,7 @@ def _hex(fields: dict[str, Any], name: str) -> bytes:
 
 @cache
 def _profile_names() -> frozenset[str]:
-    return frozenset(catalogue().names())
+    return frozenset(known_profiles().names())
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

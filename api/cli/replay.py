@@ -55,11 +55,13 @@ async def _replay(settings: Settings, url: str, scope: "ReplayScope", preview: b
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from ingest.directory import Directory
+    from ingest.profiles import load_own_profiles
     from ingest.replay import replay as run_replay
     from ingest.resolving import DeliveryResolver, ResolvingLimits
     from ingest.sealing import sealer_for
     from ingest.store.database import migrate, open_pool
 
+    load_own_profiles(settings.data)
     await asyncio.to_thread(migrate, url)
     pool = await open_pool(url, maximum=2)
     try:

@@ -116,18 +116,27 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     from api.app import create_app
     from api.console import mount
     from ingest.clock import clock_from_text
+    from ingest.decoding_memory import kept_state
     from ingest.directory import Directory
     from ingest.pipeline import Pipeline
+    from ingest.profiles import load_own_profiles
+    from ingest.sealing import sealer_for
     from ingest.store.database import open_pool
 
     settings = replace(settings, database_url=url)
     clock = clock_from_text(settings.clock)
     pool = await open_pool(url)
     try:
-        directory = await Directory.load(pool)
-        async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline:
+        load_own_profiles(settings.data)
+        directory = await Directory.load(pool, sealer_for(settings.data, settings.master_key))
+        async with (
+            kept_state(settings.data) as state,
+            Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
+        ):
             app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
             mount(app)
+            follower = asyncio.create_task(directory.follow(), name="registry")
             yield app
+            follower.cancel()
     finally:
         await pool.close()

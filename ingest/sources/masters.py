@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ingest.decoding import profile_named
 from ingest.errors import SettingsError
+from ingest.profiles import profile_named
 from ingest.sources.asking import Master
 from ingest.sources.mbus import MbusMaster, MbusTiming
 from ingest.sources.modbus import ModbusMaster, ModbusTiming

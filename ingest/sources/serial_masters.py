@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from ingest.profiles import profile_named
 from ingest.sources.asking import Reply, Target, retried
 from ingest.sources.errors import GarbledError, LineClosedError, RefusedError, SilenceError, SourceError, StrangerError
 from ingest.sources.transport import Line, Opener, Patience, character_s
 from protocols import cjt188, dlt645
-from protocols.catalogue import catalogue
 from protocols.cjt188.dialects import Dialect
 from protocols.errors import ProfileError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
@@ -145,8 +145,8 @@ def cjt188_questions(target: Target, number: int) -> tuple[Question, ...]:
 
 def _dialect_of(profile: str | None) -> str | Dialect | None:
     try:
-        return catalogue().get(profile).dialect if profile else None
-    except KeyError:
+        return profile_named(profile).dialect if profile else None
+    except ProfileError:
         return None  # decoding tells that there is no such profile; the meter is asked in the standard way
 
 

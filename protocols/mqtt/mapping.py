@@ -88,7 +88,7 @@ def mapping_from_toml(data: Mapping[str, Any], source: str) -> JsonMapping:
     return JsonMapping(
         name=_text(data, "name", source),
         title=_text(data, "title", source, ""),
-        topics=tuple(str(topic) for topic in data.get("topics", ())),
+        topics=_texts(data, "topics", source),
         points=tuple(_point(point, f"{source}: points[{number}]") for number, point in enumerate(points)),
         items=_path(data.get("items", "")),
         serial_path=_path(serial.get("path", "")),
@@ -115,6 +115,13 @@ def _text(data: Mapping[str, Any], key: str, source: str, default: str | None = 
     return value
 
 
+def _texts(data: Mapping[str, Any], key: str, source: str) -> tuple[str, ...]:
+    value = data.get(key, [])
+    if not isinstance(value, list):
+        raise ProfileError("mapping.key", f"{source}: {key} must be a list")
+    return tuple(str(item) for item in value)
+
+
 def _path(text: Any) -> tuple[str, ...]:
     return tuple(part for part in str(text).split(".") if part)
 
@@ -135,10 +142,14 @@ def _point(data: Any, source: str) -> MappedPoint:
         function = Function(data.get("function", "instantaneous"))
     except ValueError as error:
         raise ProfileError("mapping.key", f"{source}: function {data['function']!r}") from error
-    field = Field(_text(data, "quantity", source), unit, function, int(data.get("tariff", 0)))
-    missing = frozenset(str(item) for item in data.get("missing", ()))
+    numbers = {key: data.get(key, 0) for key in ("tariff", "storage", "subunit")}
+    for key, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ProfileError("mapping.key", f"{source}: {key} must be a whole number")
+    field = Field(_text(data, "quantity", source), unit, function, numbers["tariff"])
+    missing = frozenset(_texts(data, "missing", source))
     path = _path(_text(data, "path", source))
-    return MappedPoint(path, field, int(data.get("storage", 0)), int(data.get("subunit", 0)), factor, missing)
+    return MappedPoint(path, field, numbers["storage"], numbers["subunit"], factor, missing)
 
 
 @cache
