@@ -109,6 +109,12 @@ def points_table(
     table = unknown_points(len(places))
     numbers: dict[str, int] = {}
     place_of = {place.point_id: at for at, place in reversed(list(enumerate(places)))}
+    # A house's own point stands above its flats, also where nobody entered that.
+    house = {
+        row["building"]: at
+        for at, row in enumerate(place.newest for place in places)
+        if row["point_kind"] == "building"
+    }
     for at, place in enumerate(places):
         row = place.newest
         for role, unit, column in (("energy", "kWh", table.energy_step_kwh), ("volume", "m3", table.volume_step_m3)):
@@ -123,7 +129,8 @@ def points_table(
         table.area[at] = areas[row["area_id"]]
         table.building[at] = numbers.setdefault(row["building"], len(numbers)) if row["building"] else -1
         table.gateway[at] = -1 if row["gateway_id"] is None else row["gateway_id"]
-        table.parent[at] = place_of.get(row["parent_id"], -1)
+        above = place_of.get(row["parent_id"], house.get(row["building"], -1) if row["building"] else -1)
+        table.parent[at] = -1 if above == at else above
         table.cadence_us[at] = 0 if row["schedule_s"] is None else row["schedule_s"] * 1_000_000
     return table
 

@@ -80,6 +80,8 @@ class Zone:
         self.connection, self.name, self.places = connection, name, places
         self.run_id, self.now, self.progress = run_id, now, progress
         self.beginning = series.first_reading(connection) or now
+        # Where nobody reads any more (an imported history), the calendar ends with the last reading.
+        self.end = series.last_reading(connection, now) or now
         self.registers = registers_of(connection, places)
         areas = sorted({place.newest["area_id"] for place in places})
         self.area_rows = {area: row for row, area in enumerate(areas)}
@@ -138,13 +140,13 @@ class Zone:
 
     def _window(self, since: datetime) -> datetime:
         for age in AGES:
-            if self.now - since <= age:
-                return max(self.beginning, self.now - age - LOOK_BACK)
+            if self.end - since <= age:
+                return max(self.beginning, self.end - age - LOOK_BACK)
         return self.beginning
 
     def _grid(self, start: datetime) -> Grid:
         zone = ZoneInfo(self.name)
-        return grid_of(self.name, start.astimezone(zone).date(), self.now.astimezone(zone).date())
+        return grid_of(self.name, start.astimezone(zone).date(), self.end.astimezone(zone).date())
 
     def _chunk(self, rows: Int64, whole: Grid, due: Mapping[int, datetime]) -> tuple[Hourly, list[int]]:
         """Consumption of some places; those whose window holds no reading before the change come back as late."""

@@ -46,11 +46,14 @@ def _silent(days: Days, limits: CommsLoss) -> list[Finding]:
     same.
     """
     found = []
+    # Silence is judged by the newest reading of anybody: where nobody is read, no meter is to blame.
+    present = min(days.now_us, int(days.last_us.max(initial=0)))
     for row in np.flatnonzero((days.last_us > 0) & (days.state[:, -1] != ABSENT)):
-        hours = (days.now_us - int(days.last_us[row])) / HOUR_US
+        hours = (present - int(days.last_us[row])) / HOUR_US
         usual_h = float(days.points.cadence_us[row]) / HOUR_US
         if hours >= max(limits.warn_h, limits.cadences * usual_h):
-            stop = max(int(days.bounds[-2]), int(days.last_us[row]) + HOUR_US)
+            midnights = days.bounds[days.bounds <= present]
+            stop = max(int(midnights[-1]) if len(midnights) else 0, int(days.last_us[row]) + HOUR_US)
             found.append(
                 _finding(days, int(row), int(days.last_us[row]), stop, (stop - days.last_us[row]) / HOUR_US, limits)
             )

@@ -150,6 +150,7 @@ class AlertBook:
         for row in self.stored:
             self.by_key.setdefault((row["point_id"], row["service"], row["kind"]), []).append(row)
         self.seen: set[int] = set()
+        self.fresh: dict[tuple[int, int, str], list[Row]] = {}
         self.counts = Counts()
 
     def record(self, finding: StoredFinding) -> None:
@@ -191,10 +192,18 @@ class AlertBook:
             self._event(row[0], action, "none", state, f"raised by {finding.rule}")
             self.counts.opened += 1
             self.connection.execute(_INSERT_FINDING, values | {"alert_id": row[0]})
+            self._remember(values, row[0])
             return
         self.connection.execute(_INSERT_FINDING, values | {"alert_id": alert["alert_id"]})
+        self._remember(values, alert["alert_id"])
         self._update_alert(alert, finding)
         self.counts.extended += 1
+
+    def _remember(self, values: Row, alert_id: int) -> None:
+        """A new occurrence counts when it is asked whether its alert's condition has ended."""
+        key = values["point_id"], values["service"], values["kind"]
+        fresh = {"alert_id": alert_id, "to_ts": values["to_ts"]}
+        self.fresh.setdefault(key, []).append(fresh)
 
     def _carry_on(self, row: Row, finding: StoredFinding) -> None:
         values = self._values(finding) | {"finding_id": row["finding_id"]}
@@ -245,7 +254,8 @@ class AlertBook:
         """Resolve open alerts of `kinds` whose condition has ended of itself before an instant."""
         own = set(points)
         for (point, _, kind), alert in list(self.open.items()):
-            known = self.by_key.get((point, alert["service"], kind), [])
+            key = (point, alert["service"], kind)
+            known = [*self.by_key.get(key, []), *self.fresh.get(key, [])]
             rows = [row for row in known if row["alert_id"] == alert["alert_id"]]
             last = max((row["to_ts"] for row in rows), default=None)
             if (

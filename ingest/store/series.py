@@ -178,6 +178,12 @@ def first_reading(connection: Connection[Any]) -> datetime | None:
     return None if row is None else row[0]
 
 
+def last_reading(connection: Connection[Any], until: datetime) -> datetime | None:
+    """Instant of the latest reading of all up to an instant."""
+    row = connection.execute("SELECT max(ts) FROM reading WHERE ts <= %s", (until,)).fetchone()
+    return None if row is None else row[0]
+
+
 def points_by_code(connection: Connection[Any], codes: Sequence[str]) -> dict[str, int]:
     """Point ids of codes; codes that no point has are left out."""
     rows = connection.execute(
