@@ -33,7 +33,10 @@ _LONGEST: Final = timedelta(hours=4)
 async def add(connection: AsyncConnection[Any], actor: Actor, url: str, events: Sequence[str]) -> tuple[int, str]:
     """New webhook: its number and its secret, which is never shown again."""
     actor.require("settler")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidInputError(f"this is no address: {error}", field="url") from error
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
         raise InvalidInputError("a webhook is an http or https address without a password in it", field="url")
     for event in events:

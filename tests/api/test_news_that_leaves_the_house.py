@@ -78,7 +78,7 @@ async def test_a_consumer_that_is_away_is_given_up_after_a_day(service):
     assert (row["waiting"], row["failed"]) == (0, 1)
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "http://user:pw@host/", "https://"])
+@pytest.mark.parametrize("url", ["ftp://x/", "http://user:pw@host/", "https://", "http://[/hook"])
 async def test_only_web_addresses_are_called(service, url):
     answer = await service.caller("billing").post(
         "/api/v1/billing/webhooks", json={"url": url, "events": ["billing.frozen"]}
