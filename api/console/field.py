@@ -43,6 +43,13 @@ def _field(label: str, control: str) -> str:
     return f"<label>{escape(label)}{control}</label>"
 
 
+def _local_now(visitor: Visitor) -> str:
+    """Value of a time field in the reader's zone, and that zone's offset: a phone may be set to another one."""
+    now = visitor.parts.clock.now().astimezone(visitor.texts.zone)
+    offset = f"{now:%z}"
+    return f'value="{now:%Y-%m-%dT%H:%M}" data-offset="{offset[:3]}:{offset[3:5]}"'
+
+
 def _lookup_form(visitor: Visitor, action: str, name: str, label: str, value: str) -> None:
     texts = visitor.texts
     ui.html(
@@ -151,7 +158,6 @@ async def entry_page(visitor: Visitor, serial: str = "") -> None:
             for one in (stored.register for stored in registers)
             if one.cumulative
         )
-        local = visitor.parts.clock.now().astimezone(texts.zone).strftime("%Y-%m-%dT%H:%M")
         with card(f"{meter.serial} · {meter.point or texts('not installed')}"):
             ui.html(
                 '<form class="hb-form" data-form="entry" data-outbox="/api/v1/field/readings">'
@@ -159,7 +165,7 @@ async def entry_page(visitor: Visitor, serial: str = "") -> None:
                 + (f'<input type="hidden" name="point" value="{escape(meter.point)}">' if meter.point else "")
                 + _field(texts("Register"), f'<select name="register">{options}</select>')
                 + _field(texts("Display, as shown"), '<input name="display" inputmode="decimal" required>')
-                + _field(texts("Read at"), f'<input name="at" type="datetime-local" value="{local}" required>')
+                + _field(texts("Read at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>')
                 + _field(texts("Photo"), '<input type="file" accept="image/*" capture="environment">')
                 + _field(texts("Reason or remark"), '<input name="reason">')
                 + '<label hidden><span><input type="checkbox" name="confirmed"> '
@@ -206,7 +212,6 @@ async def exchange_page(visitor: Visitor, point: str = "") -> None:
 
 def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any]) -> None:
     texts = visitor.texts
-    local = visitor.parts.clock.now().astimezone(texts.zone).strftime("%Y-%m-%dT%H:%M")
     reasons = "".join(f'<option value="{one}">{escape(word(texts, one))}</option>' for one in REASONS)
     unit = current["energy_unit"] or ""
     with card(texts("Now installed: {serial}", serial=current["serial"])):
@@ -221,7 +226,7 @@ def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any]) -> Non
                 f"{texts('Initial index')} ({unit})", '<input name="initial_energy" inputmode="decimal" value="0">'
             )
             + _field(f"{texts('Initial volume')} (m³)", '<input name="initial_volume" inputmode="decimal">')
-            + _field(texts("Exchanged at"), f'<input name="at" type="datetime-local" value="{local}" required>')
+            + _field(texts("Exchanged at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>')
             + _field(texts("Reason"), f'<select name="reason">{reasons}</select>')
             + _field(texts("Photo"), '<input type="file" accept="image/*" capture="environment">')
             + f'<button type="submit">{escape(texts("Exchange"))}</button>'

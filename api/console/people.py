@@ -182,6 +182,6 @@ def _log(visitor: Visitor, rows: list[dict[str, Any]], person: str) -> None:
         )  # fmt: skip
         if len(rows) == PAGE:
             ui.html(link(texts("older"), f"/people?before={rows[-1]['audit_id']}"), sanitize=False)
-        ui.label(texts("Every line carries the hash of the one before: `heatbook doctor` checks the chain.")).classes(
-            "hb-muted text-sm"
-        )
+        ui.label(
+            texts("Every line carries the hash of the one before: `heatbook users verify-audit` checks the chain.")
+        ).classes("hb-muted text-sm")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -20,6 +21,13 @@ PAGES = (
     "/intake",
     "/billing",
     "/billing/periods/demo",
+    "/reports",
+    "/people",
+    "/field",
+    "/field/entry?serial=60700029",
+    "/field/exchange?point=DL1-203",
+    "/field/commission?serial=60700029",
+    "/field/routes/daoli",
 )
 
 
@@ -30,9 +38,17 @@ def _problems(page: Page) -> list[str]:
     return found
 
 
+def _barriers(page: Page) -> list[str]:
+    """What axe-core calls a serious or critical barrier, with the first element."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_page_opens_and_fits_the_screen(
+def test_every_page_opens_fits_the_screen_and_is_accessible(
     open_page: Callable[..., Page], service: Any, size: str, language: str, tmp_path: Path
 ) -> None:
     page = open_page("admin", size, language)
@@ -43,9 +59,9 @@ def test_every_page_opens_and_fits_the_screen(
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if language == "zh" else "en")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= page.viewport_size["width"], (path, width)
-        page.screenshot(
-            path=tmp_path / f"{language}_{size}_{path.strip('/').replace('/', '_') or 'overview'}.png", full_page=True
-        )
+        assert _barriers(page) == [], path
+        name = re.sub(r"\W+", "_", path.strip("/")) or "overview"
+        page.screenshot(path=tmp_path / f"{language}_{size}_{name}.png", full_page=True)
     assert not problems, problems
 
 

@@ -51,7 +51,7 @@
       const value = field.type === 'checkbox' ? field.checked : field.value.trim();
       if (value === '' || value === false) continue;
       body[field.name] = field.dataset.type === 'int' ? parseInt(value, 10)
-        : field.type === 'datetime-local' ? new Date(value).toISOString() : value;
+        : field.type === 'datetime-local' ? value + ':00' + field.dataset.offset : value;
     }
     return body;
   }
