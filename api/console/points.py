@@ -1,4 +1,4 @@
-"""Metering points: a list to search, and one point with its index, consumption, temperatures and telegrams."""
+"""One metering point with its index, consumption, temperatures and telegrams."""
 
 from datetime import datetime, timedelta
 from html import escape
@@ -16,80 +16,16 @@ from api.console.words import word
 from compute.quality import Quality
 from ingest.store import evidence
 
-PAGE = 50
 ESTIMATED = int(Quality.ESTIMATED | Quality.INTERPOLATED)
 MOMENTARY = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
 _SPANS = ((3, marked("3 days")), (7, marked("7 days")), (30, marked("30 days")), (365, marked("1 year")))
 _ENERGY = {1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
 
 
-async def points_page(visitor: Visitor, *, text: str = "", area_id: int | None = None, page: int = 1) -> None:
-    """A searchable list, one page at a time."""
-    texts = visitor.texts
-    page = max(1, page)
-    async with visitor.connection() as connection:
-        total, rows = await evidence.find_points(
-            connection, text=text, area_id=area_id, areas=visitor.actor.area_list, limit=PAGE, offset=(page - 1) * PAGE
-        )
-    with frame(visitor, texts("Points"), current="/points"):
-        heading(texts("Metering points"), texts("{n} points", n=texts.number(total)))
-        _search_form(visitor, text)
-        if not rows:
-            empty(texts("Nothing found. Search by code, address, account, building or meter serial."))
-            return
-        with card():
-            grid(
-                [
-                    (texts("Point"), "text"),
-                    (texts("Address"), "text"),
-                    (texts("Area"), "text"),
-                    (texts("Meter"), "text"),
-                    (texts("State"), "text"),
-                    (texts("Alerts"), "number"),
-                ],
-                [
-                    (
-                        Html(link(row["code"], f"/points/{row['code']}")),
-                        row["address"] or row["building"] or "–",
-                        row["area_name"],
-                        row["serials"] or "–",
-                        state_text(texts, row["state"] or "active"),
-                        texts.number(row["open_alerts"]),
-                    )
-                    for row in rows
-                ],
-                caption=texts("Metering points"),
-            )
-        _pager(visitor, text, area_id, page, total)
-
-
-def _search_form(visitor: Visitor, text: str) -> None:
-    texts = visitor.texts
-    ui.html(
-        f'<form method="get" action="/points" role="search" class="hb-search">'
-        f'<label class="hb-sr" for="q">{escape(texts("Search"))}</label>'
-        f'<input id="q" name="text" value="{escape(text)}"'
-        f' placeholder="{escape(texts("Code, address, meter serial"))}">'
-        f'<button type="submit">{escape(texts("Search"))}</button></form>',
-        sanitize=False,
-    ).classes("w-full")
-
-
-def _pager(visitor: Visitor, text: str, area_id: int | None, page: int, total: int) -> None:
-    last = max(1, -(-total // PAGE))
-    if last == 1:
-        return
-    base = f"/points?text={escape(text)}" + (f"&area={area_id}" if area_id else "")
-    with ui.row().classes("items-center gap-3"):
-        if page > 1:
-            ui.html(link("← " + visitor.texts("previous"), f"{base}&page={page - 1}"), sanitize=False)
-        ui.label(f"{page} / {last}")
-        if page < last:
-            ui.html(link(visitor.texts("next") + " →", f"{base}&page={page + 1}"), sanitize=False)
-
-
-async def point_page(visitor: Visitor, code: str, *, days: int = 30, service: int | None = None) -> None:
-    """Everything about one point over the last `days` days."""
+async def point_page(
+    visitor: Visitor, code: str, *, days: int = 30, service: int | None = None, hourly: bool = False
+) -> None:
+    """Everything about one point over the last `days` days; `hourly` shows hours where days would be shown."""
     texts, now = visitor.texts, visitor.parts.clock.now()
     days = min(max(days, 1), 800)
     start = now - timedelta(days=days)
@@ -99,7 +35,7 @@ async def point_page(visitor: Visitor, code: str, *, days: int = 30, service: in
             visitor.actor.require_area(point["area_id"], "point")
             services: list[int] = sorted({row["service"] for row in point["installations"]}) or [1]
             chosen = service if service is not None and service in services else services[0]
-            resolution = evidence.HOUR if days <= 7 else evidence.DAY
+            resolution = evidence.HOUR if days <= 7 or hourly else evidence.DAY
             data = await _series(connection, point, start, now, resolution, chosen)
     if point is None:
         with frame(visitor, texts("Points"), current="/points"):
@@ -174,6 +110,7 @@ def _span_links(visitor: Visitor, code: str, days: int, services: list[int], cho
                 f'<a class="hb-link" href="/points/{escape(code)}?days={span}&service={chosen}">{text}</a>',
                 sanitize=False,
             )
+        ui.html(link(texts("by the hour"), f"/points/{code}?days={days}&service={chosen}&hourly=true"), sanitize=False)
         for one in services if len(services) > 1 else []:
             name = service_text(texts, one)
             ui.html(link(name, f"/points/{code}?days={days}&service={one}"), sanitize=False)

@@ -23,7 +23,8 @@ from api.console.lines import line_page, lines_page
 from api.console.login import login_page
 from api.console.overview import overview_page
 from api.console.people import people_page
-from api.console.points import point_page, points_page
+from api.console.points import point_page
+from api.console.points_list import points_page
 from api.console.queue import queue_page
 from api.console.reports import reports_page, sample_page
 from api.console.rounds import campaign_page, route_page
@@ -76,9 +77,14 @@ def _pages(parts: Context) -> None:
         )
 
     @ui.page("/points/{code}")
-    async def point(request: Request, code: str, days: int = 30, service: int | None = None) -> Response | None:
+    async def point(
+        request: Request, code: str, days: int = 30, service: int | None = None, hourly: bool = False
+    ) -> Response | None:
         return await _shown(
-            request, parts, "reader", lambda visitor: point_page(visitor, code, days=days, service=service)
+            request,
+            parts,
+            "reader",
+            lambda visitor: point_page(visitor, code, days=days, service=service, hourly=hourly),
         )
 
     @ui.page("/alerts")

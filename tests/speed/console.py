@@ -1,0 +1,97 @@
+"""The console under 100,000 alerts and a year of hours: seconds until a page answers a key, in a real Chromium.
+
+``python tests/speed/console.py DATA DATABASE_URL [rounds]`` against a running **scratch** service (`heatbook run` with
+its own HEATBOOK_DATA): alerts, points and a year of hourly values are written into its database and stay there.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from playwright.sync_api import Page, sync_playwright
+
+POINTS, KINDS = 6_000, 17
+POINT = "DL1-203"
+_FILL = (
+    "INSERT INTO area (code, name, team) VALUES ('speed', 'speed', 'speed') ON CONFLICT DO NOTHING",
+    f"""INSERT INTO metering_point (code, area_id, building, address)
+        SELECT 'SP-' || n, (SELECT area_id FROM area WHERE code = 'speed'), 'SP' || n / 100, 'Speed road ' || n
+        FROM generate_series(1, {POINTS}) n ON CONFLICT DO NOTHING""",
+    f"""INSERT INTO alert (point_id, kind, severity, from_ts, energy_at_stake_kwh, confidence, rule)
+        SELECT p.point_id, (ARRAY['zero_use', 'low_use', 'jump', 'static', 'leakage', 'undercooling', 'swapped_sensors',
+               'sensor_fault', 'unit_error', 'factor_error', 'behind', 'use_while_inactive', 'neighbours', 'balance',
+               'decrease', 'garbage', 'comms_loss'])[k], (ARRAY['info', 'warning', 'critical'])[1 + k % 3],
+               now() - k * interval '1 day', (p.point_id * k) % 5003, 0.5 + (k % 5) / 10.0, 'V13'
+        FROM metering_point p, generate_series(1, {KINDS}) k WHERE p.code LIKE 'SP-%' ON CONFLICT DO NOTHING""",
+    f"""INSERT INTO consumption (start_at, known_from, energy_j, volume_ml, point_id, run_id, rule_set_id, duration_s,
+                                 resolution)
+        SELECT t, now(), 3600000 * (1 + extract(hour FROM t)::int % 5), 40000, p.point_id, 1, 0, 3600, 2
+        FROM metering_point p, generate_series(date_trunc('hour', now()) - interval '365 days',
+                                               date_trunc('hour', now()), '1 hour') t
+        WHERE p.code = '{POINT}' ON CONFLICT DO NOTHING""",
+    f"""INSERT INTO reading (ts, value, delivery_id, register_id, version, flags)
+        SELECT t, 1 + extract(epoch FROM t)::int8 / 36000, 1, r.register_id, 0, 0
+        FROM metering_point p JOIN installation i USING (point_id) JOIN register r USING (meter_id),
+             generate_series(date_trunc('hour', now()) - interval '365 days', now() - interval '16 days', '1 hour') t
+        WHERE p.code = '{POINT}' AND r.name IN ('energy', 'volume', 'supply_temperature', 'return_temperature', 'flow')
+        ON CONFLICT DO NOTHING""",
+    "ANALYZE alert, consumption, reading, metering_point",
+)
+
+
+def _timed(act: Callable[[], None], rounds: int) -> str:
+    took = []
+    for _ in range(rounds + 1):  # the first one warms browser and server up
+        began = time.perf_counter()
+        act()
+        took.append(time.perf_counter() - began)
+    return f"median {statistics.median(took[1:]):.2f} s, worst {max(took[1:]):.2f} s of {rounds}"
+
+
+def _log_in(page: Page, data: Path) -> str:
+    logins = json.loads((data / "demo-logins.json").read_text())
+    base = str(logins["console"]).rstrip("/")
+    person = next(one for one in logins["users"] if one["role"] == "admin")
+    answer = page.request.post(f"{base}/api/v1/session", data={k: person[k] for k in ("name", "password")})
+    assert answer.ok, answer.text()
+    return base
+
+
+def main(data: Path, url: str, rounds: int = 5) -> None:
+    """Fill the database, then time the queue and the evidence."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _FILL:
+            connection.execute(statement)
+        alerts = connection.execute("SELECT count(*) FROM alert WHERE state <> 'resolved'").fetchone()
+    print(f"{alerts[0] if alerts else 0} standing alerts")
+    arguments = ["--disable-gpu"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_context(viewport={"width": 1360, "height": 900}).new_page()
+        base = _log_in(page, data)
+
+        def queue() -> None:
+            page.goto(f"{base}/alerts")
+            first = page.locator(".hb-queue tbody tr").first
+            first.wait_for()
+            page.keyboard.press("x")
+            first.locator(".q-checkbox[aria-checked=true]").wait_for()
+
+        def evidence() -> None:
+            page.goto(f"{base}/points/{POINT}?days=365&hourly=true")
+            page.locator(".hb-chart.tall canvas").first.wait_for()
+            page.evaluate("new Promise((next) => requestAnimationFrame(() => setTimeout(next)))")
+
+        print(f"queue, until a key marks its first row: {_timed(queue, rounds)}")
+        print(f"a year by the hour, until it is drawn: {_timed(evidence, rounds)}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], *(int(value) for value in sys.argv[3:]))
