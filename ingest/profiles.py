@@ -70,7 +70,9 @@ def _content(file: Path) -> tuple[MeterProfile | JsonMapping, ...]:
         if "points" in table:
             return (mapping_from_toml(table, file.name),)
         return profiles_from_text(text, file.name)
-    except (OSError, ValueError, RecursionError) as error:
+    except ProfileError:
+        raise
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
         raise ProfileError("profile.toml", f"{file.name}: {error}") from error
 
 

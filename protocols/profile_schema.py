@@ -72,6 +72,8 @@ def profiles_from_text(text: str, file: str) -> tuple[MeterProfile, ...]:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ProfileError("profile.value", f"{file}: {error}") from error
+    except ArithmeticError as error:
+        raise ProfileError("profile.value", f"{file}: a number that is none, or is infinite") from error
     return (base, *variants)
 
 

@@ -5,7 +5,6 @@ flushed, so that a program may talk line by line. State spans the lines (split f
 """
 
 import re
-from functools import cache
 from typing import IO, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from ingest.decoding_state import DecodingState
 from ingest.model import Decoded
 from ingest.profiles import known_profiles
 from protocols.errors import ContentError, ProtocolError
+from protocols.modbus import image_from_blocks
 from protocols.mqtt.encode import json_bytes
 from protocols.mqtt.json_text import json_decoder
 from protocols.mqtt.message import FamilyState
@@ -110,8 +110,11 @@ def _decoded(fields: dict[str, Any], state: DecodingState) -> list[Decoded]:
     topic = _text(fields, "topic")
     protocol = _text(fields, "protocol")
     profile = _text(fields, "profile")
-    if profile is None and fields.get("map") in _profile_names():
+    if profile is None and _is_profile(fields.get("map")):
         profile = fields["map"]
+    registers = fields.get("registers")
+    if isinstance(registers, list) and profile is not None:
+        protocol = "modbus"
     port = next((fields[name] for name in _PORT_KEYS if fields.get(name) is not None), None)
     if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 255):
         raise ContentError("line.port", "port is no number from 0 to 255")
@@ -134,6 +137,8 @@ def _payload(fields: dict[str, Any], topic: str | None) -> bytes:
         return payload.encode("utf-8", "surrogatepass")
     if isinstance(payload, (dict, list)):
         return json_bytes(payload)
+    if isinstance(fields.get("registers"), list):
+        return _image(fields, fields["registers"])
     if fields.get("request") and fields.get("response"):
         # A Modbus exchange: the request says which registers the answer brings.
         return _hex(fields, "request") + _hex(fields, "response")
@@ -141,6 +146,19 @@ def _payload(fields: dict[str, Any], topic: str | None) -> bytes:
         if fields.get(name) is not None:
             return _hex(fields, name)
     raise ContentError("line.hex", "the line has neither hex nor payload")
+
+
+def _image(fields: dict[str, Any], words: list[Any]) -> bytes:
+    """Registers as somebody noted them, `start` being the wire address of the first."""
+    start, function = fields.get("start"), fields.get("function", 3)
+    if not isinstance(start, int) or not 0 <= start <= 0xFFFF or function not in (3, 4):
+        raise ContentError("line.start", "registers need start, their first address, and function 3 or 4")
+    if not 0 < len(words) <= 0x10000 - start:
+        raise ContentError("line.registers", f"{len(words)} registers from {start} on are no read")
+    for place, word in enumerate(words):
+        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word <= 0xFFFF:
+            raise ContentError("line.registers", f"register {place} is no number from 0 to 65535")
+    return image_from_blocks([(function, start, words)])
 
 
 def _hex(fields: dict[str, Any], name: str) -> bytes:
@@ -155,9 +173,12 @@ def _hex(fields: dict[str, Any], name: str) -> bytes:
         raise ContentError("line.hex", f"{name} is not hexadecimal at digit {at} of {len(digits)}", at // 2) from None
 
 
-@cache
-def _profile_names() -> frozenset[str]:
-    return frozenset(known_profiles().names())
+def _is_profile(name: Any) -> bool:
+    try:
+        known_profiles().get(name)
+    except (KeyError, TypeError):
+        return False
+    return True
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

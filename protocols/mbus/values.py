@@ -174,7 +174,7 @@ def bytes_from_datetime_with_seconds(moment: datetime, *, invalid: bool = False)
     leap = year % 4 == 0
     return bytes(
         (
-            moment.second | leap << 6,
+            moment.second | leap << 7,
             moment.minute | invalid << 7,
             moment.hour | moment.isoweekday() << 5,
             moment.day | (year & 7) << 5,

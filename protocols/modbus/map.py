@@ -262,14 +262,24 @@ def _point(where: str, table: Mapping[str, Any], settings: Mapping[str, Any]) ->
         order=order,
         length=length,
         value_function=Function(table.get("value", "instantaneous")),
-        factor=Decimal(str(table.get("factor", 1))),
+        factor=_decimal(where, "factor", table.get("factor", 1)),
         units=_units(where, table.get("units", {}), settings.get("units", {})),
         sentinels=tuple(str(item) for item in (*settings.get("sentinels", ()), *table.get("sentinels", ()))),
         default=default
         if default is None or (isinstance(default, str) and kind in ("ascii", "clock_bcd6"))
-        else Decimal(str(default)),
+        else _decimal(where, "default", default),
         **{key: table[key] for key in _PLAIN if key in table},
     )
+
+
+def _decimal(where: str, key: str, value: Any) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise _fail(where, f"{key}: {value!r} is no number")
+    return number
 
 
 _PLAIN = (
@@ -294,5 +304,6 @@ def _units(where: str, table: str | Mapping[str, Any], named: Mapping[str, Any])
         if isinstance(row, str):
             rows[number] = UnitRow(row)
         else:
-            rows[number] = UnitRow(row["unit"], Decimal(str(row.get("factor", 1))), row.get("quantity", ""))
+            factor = _decimal(where, f"units.{code}.factor", row.get("factor", 1))
+            rows[number] = UnitRow(row["unit"], factor, row.get("quantity", ""))
     return rows

@@ -191,6 +191,17 @@ def test_digits_may_be_spaced_and_payloads_may_be_objects():
     assert parsed["telegrams"][0]["records"][0]["value"] == "12.5"
 
 
+def test_registers_noted_by_hand_are_read_by_their_map():
+    noted = {"map": "tuf-2000", "start": 4, "registers": [0x0651, 0x3F9E]}
+    right, unknown, wrong = batch(
+        line(id=1, **noted), line(id=2, registers=[1]), line(id=3, **{**noted, "registers": [70_000]})
+    )
+    values = [record["value"] for record in right["telegrams"][0]["records"] if record["error"] is None]
+    assert values == ["1.2345678"]
+    assert unknown["error"]["code"] == "line.start"
+    assert wrong["error"]["code"] == "line.registers"
+
+
 def test_a_line_longer_than_any_message_is_skipped(monkeypatch):
     monkeypatch.setattr(decode_batch, "MAX_LINE_BYTES", 1000)
     answers = batch(line(id=1, hex="00" * 5000), line(id=2, hex=FRAME.hex()))

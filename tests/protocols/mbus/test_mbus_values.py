@@ -125,3 +125,8 @@ def test_hundred_year_bits_tell_the_century():
         datetime_from_bytes(bytes((30, 10 | 1 << 5, 15 | (49 & 7) << 5, 3 | 49 >> 3 << 4)))[0] == "2049-03-15T10:30:00"
     )
     assert datetime_from_bytes(bytes((30, 10 | 2 << 5, 15 | (5 & 7) << 5, 3 | 5 >> 3 << 4)))[0] == "2105-03-15T10:30:00"
+
+
+def test_type_i_marks_a_leap_year_in_bit_7_and_leaves_daylight_saving_alone():
+    assert bytes_from_point("2028-02-29T10:20:30", 6).hex() == "9e144a9d3209"
+    assert bytes_from_point("2027-03-01T10:20:30", 6)[0] == 30

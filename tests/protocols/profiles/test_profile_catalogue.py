@@ -72,6 +72,8 @@ def test_an_unknown_name_is_a_key_error() -> None:
         (HEAD + "dialect = 'klingon'", "klingon"),
         (HEAD + "[cjt188]\nbyte_order = 'middle'", "byte_order"),
         (HEAD + "[cjt188]\nspin = 'left'", "cjt188.spin"),
+        (HEAD + "[modbus]\n[[point]]\nname = 'p'\naddress = 0\ntype = 'u16'\nfactor = inf", "factor: inf"),
+        (HEAD + "[modbus]\n[[point]]\nname = 'p'\naddress = inf\ntype = 'u16'", "a number that is none"),
         (HEAD + "[modbus]\n[[register]]\nname = 'e'\nquantity = 'heat_energy'\ncode = 'p'", "no point 'p'"),
     ],
 )  # fmt: skip
