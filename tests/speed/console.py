@@ -31,7 +31,7 @@ _FILL = (
         FROM metering_point p, generate_series(1, {KINDS}) k WHERE p.code LIKE 'SP-%' ON CONFLICT DO NOTHING""",
     f"""INSERT INTO consumption (start_at, known_from, energy_j, volume_ml, point_id, run_id, rule_set_id, duration_s,
                                  resolution)
-        SELECT t, now(), 3600000 * (1 + extract(hour FROM t)::int % 5), 40000, p.point_id, 1, 0, 3600, 2
+        SELECT t, now(), 3600000 * (1 + extract(hour FROM t)::int % 5), 40000, p.point_id, 1, 0, 3600, 1
         FROM metering_point p, generate_series(date_trunc('hour', now()) - interval '365 days',
                                                date_trunc('hour', now()), '1 hour') t
         WHERE p.code = '{POINT}' ON CONFLICT DO NOTHING""",
