@@ -20,10 +20,14 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from api.embedded import THROW_AWAY, EmbeddedBroker, EmbeddedPostgres, free_port
 
+# An example's wall time says nothing on a shared machine; the suite's own time limit stands.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 _numbers = itertools.count(1)
 
 

@@ -6,7 +6,7 @@ Each is one process; production runs several. All of them stop orderly on SIGTER
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,12 +109,36 @@ async def _serve_api(settings: Settings, url: str) -> None:
 
 
 @contextlib.asynccontextmanager
+async def background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run coroutines beside the block, cancelled at its end; one that fails is logged and costs the others nothing."""
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell_failure)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        import structlog
+
+        structlog.get_logger(__name__).error(
+            "background work ended", work=repr(task.get_coro()), reason=str(task.exception())
+        )
+
+
+@contextlib.asynccontextmanager
 async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     """The HTTP application with its pool, directory and pipeline, all closed at the end."""
     from dataclasses import replace
 
     from api.app import create_app
     from api.console import mount
+    from api.jobs import run_jobs
     from ingest.clock import clock_from_text
     from ingest.decoding_memory import kept_state
     from ingest.directory import Directory
@@ -135,8 +159,7 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
         ):
             app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
             mount(app)
-            follower = asyncio.create_task(directory.follow(), name="registry")
-            yield app
-            follower.cancel()
+            async with background(directory.follow(), run_jobs(url, pool)):
+                yield app
     finally:
         await pool.close()

@@ -28,6 +28,9 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
     gap = ((days.energy_bits & ESTIMATED) != 0) & (days.shaped_h < length)
     missing = length - days.shaped_h
     for row, first, end in runs(gap):
+        if not days.shaped_h[row, : first + 1].any():
+            # Months out of the meter's own memory, from before it was read: nobody was listening then.
+            continue
         hours = float(missing[row, first:end].sum())
         usual_h = float(days.points.cadence_us[row]) / HOUR_US
         if hours >= max(limits.warn_h, limits.cadences * usual_h):

@@ -6,6 +6,9 @@ import numpy as np
 
 from compute.days import CLOSED, SUSPENDED, VACANT, Days
 from compute.findings import Finding, Kind, grade, persistent, runs
+from compute.quality import Quality
+
+ESTIMATED = int(Quality.ESTIMATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ def detect(days: Days, limits: Inactive) -> list[Finding]:
     least = np.maximum(limits.min_steps * days.points.energy_step_kwh, limits.min_kwh)
     shut = (days.state == SUSPENDED) | (days.state == VACANT) | (days.state == CLOSED)
     with np.errstate(invalid="ignore"):
-        used = shut & (days.energy_kwh > least[:, None])
+        # A day of an estimated spread says nothing about when the energy was used.
+        used = shut & (days.energy_kwh > least[:, None]) & ((days.energy_bits & ESTIMATED) == 0)
     found = []
     for row, first, end in runs(persistent(used, limits.days, limits.days), bridge=5):
         begin = max(0, first - limits.days + 1)

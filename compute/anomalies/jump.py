@@ -12,6 +12,7 @@ from compute.findings import Finding, Kind, Severity, persistent, runs
 from compute.quality import Quality
 
 ESTIMATED = int(Quality.ESTIMATED)
+RANGE = int(Quality.RANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,19 @@ def detect(days: Days, limits: Jump) -> list[Finding]:
         sudden &= days.in_season | persistent(sudden, 3, 3) | (excess > limits.off_season_loads * design)
         lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
         lasting &= able & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
-        mask = sudden | persistent(lasting, limits.lasting_days, limits.lasting_days)
+        # More than the meter's pipe can deliver (V8) is a jump whatever the weather: no signature is needed to say so.
+        impossible = ((days.energy_bits & RANGE) != 0) & (days.energy_kwh > steps)
+        mask = sudden | persistent(lasting, limits.lasting_days, limits.lasting_days) | impossible
+    excess = np.where(np.isfinite(excess), excess, np.nan_to_num(days.energy_kwh))
+    expected, sigma = np.nan_to_num(expected), np.where(np.isfinite(sigma), sigma, np.inf)
     found = []
     for row, first, end in runs(mask, bridge=1):
         span = slice(first, end)
-        over = float(np.nansum(np.maximum(excess[row, span], 0.0)))
-        peak = first + int(np.nanargmax(np.where(mask[row, span], excess[row, span], -np.inf)))
+        over = float(np.sum(np.maximum(excess[row, span], 0.0)))
+        peak = first + int(np.argmax(np.where(mask[row, span], excess[row, span], -np.inf)))
         ratio = 100.0 * float(excess[row, peak]) / max(float(expected[row, peak]), 1e-9)
         z = float(excess[row, peak] / sigma[row, peak])
+        band = limits.robust_z * float(sigma[row, peak]) if np.isfinite(sigma[row, peak]) else 0.0
         found.append(
             Finding(
                 row,
@@ -73,11 +79,11 @@ def detect(days: Days, limits: Jump) -> list[Finding]:
                 int(days.bounds[first]),
                 int(days.bounds[end]),
                 float(days.energy_kwh[row, peak]),
-                max(0.0, float(expected[row, peak] - limits.robust_z * sigma[row, peak])),
-                float(expected[row, peak] + limits.robust_z * sigma[row, peak]),
+                max(0.0, float(expected[row, peak] - band)),
+                float(expected[row, peak] + band),
                 "kWh/d",
                 over,
-                float(min(0.99, 0.6 + 0.02 * z)),
+                0.9 if impossible[row, peak] else float(min(0.99, 0.6 + 0.02 * z)),
                 {"robust_z": z, "expected_kwh": float(expected[row, peak]), "days": float(end - first)},
             )
         )

@@ -6,7 +6,7 @@ microseconds.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ WHERE q.state = 'open' AND q.arrived_at >= {start} AND q.arrived_at < {end} AND 
 def load_statuses(connection: Connection[Any], meters: Sequence[int], start: datetime, end: datetime) -> Table:
     """What meters said of themselves: `meter_id`, `ts`, `clock_s` float32 (NaN where no clock came), `device` bits."""
     text = _DEVICE.replace("'{stale}'", "'{{stale}}'")
-    query = sql.SQL(cast(LiteralString, text)).format(
+    query = sql.SQL(text).format(
         start=sql.Literal(start), end=sql.Literal(end), meters=sql.Literal(list(meters))
     )
     columns = [("meter_id", "int4"), ("ts", "timestamptz"), ("clock_s", "float4"), ("device", "int4")]

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import psycopg
+import pytest
 
 from protocols.mbus.frame import LongFrame
 
@@ -70,11 +71,6 @@ def test_stop_kill_and_restart_lose_nothing(own_service: Any) -> None:
 def test_a_second_service_on_the_same_folder_is_refused(own_service: Any) -> None:
     own_service.start()
     second = type(own_service)(own_service.data, own_service.port + 1, days=2)
-    try:
+    with pytest.raises(AssertionError, match=r"run\.locked"):
         second.start(30)
-    except AssertionError as error:
-        assert "run.locked" in str(error)
-    else:
-        second.stop()
-        raise AssertionError("two services ran on one folder")
     assert own_service.stop(signal.SIGTERM) < ENDS_WITHIN_S
