@@ -127,12 +127,14 @@ class Demo:
         known = json.loads(self._logins.read_text()) if self._logins.exists() else {}
         people = demo_steps.let_people_in(self.database_url, PEOPLE, KEY_ROLES, known)
         self._people, self._keys = asyncio.run(people)
-        self.family.start("assess", ["assess", "--watch"])
         if not self.state.history_done:
-            steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), self._span, say)
-            count = asyncio.run(steps)
+            with self.family.errand("warm", ["warm"]):
+                steps = demo_steps.read_history(self.settings, self.database_url, self._fleet(), self._span, say)
+                count = asyncio.run(steps)
             self._remember(history_done=True)
             say(f"history of {self._span.days} days read: {count} telegrams")
+        # Not before: half a history looks like silence and like meters that fell behind.
+        self.family.start("assess", ["assess", "--watch"])
         self._wait_for(addresses.exists, 60.0, "the virtual meters did not start")
         asyncio.run(demo_steps.tell_addresses(self.database_url, json.loads(addresses.read_text())))
         say("virtual meters listen on loopback")

@@ -214,11 +214,25 @@ class EmbeddedPostgres:
             os.chown(self._password_file, record.pw_uid, record.pw_gid)
         done = subprocess.run(  # noqa: S603
             [
-                str(self._binaries / "initdb"), "-D", str(self._cluster), "-U", "heatbook", "--auth=scram-sha-256",
-                f"--pwfile={self._password_file}", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
-                "--no-sync", "--no-instructions",
+                str(self._binaries / "initdb"),
+                "-D",
+                str(self._cluster),
+                "-U",
+                "heatbook",
+                "--auth=scram-sha-256",
+                f"--pwfile={self._password_file}",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
             ],
-            preexec_fn=self._entry, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, timeout=120,
+            preexec_fn=self._entry,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=120,
         )
         if done.returncode != 0:
             shutil.rmtree(self._cluster, ignore_errors=True)

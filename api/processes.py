@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,19 @@ class Family:
         child = Child(name, arguments, process, log)
         self.children.append(child)
         return child
+
+    @contextlib.contextmanager
+    def errand(self, name: str, arguments: Sequence[str]) -> Iterator[None]:
+        """Run a command that ends by itself beside the block, and wait for its end after it."""
+        child = self.start(name, arguments)
+        self.children.remove(child)
+        try:
+            yield
+        except BaseException:
+            child.process.kill()
+            raise
+        finally:
+            child.process.wait()
 
     def first_ended(self) -> Child | None:
         """A child that has ended though nobody asked it to."""

@@ -29,8 +29,9 @@ _COMMANDS: dict[str, str] = {
     "doctor": "api.cli.doctor:doctor",
     # Started by `run`, not by people.
     "live": "api.cli.simulate_live:live",
+    "warm": "api.cli.serve:warm",
 }
-_HIDDEN = frozenset({"live"})
+_HIDDEN = frozenset({"live", "warm"})
 
 
 class CommandGroup(TyperGroup):

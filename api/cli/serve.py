@@ -60,6 +60,13 @@ def migrate(data: DataOption = None, database_url: DatabaseOption = None) -> Non
     typer.echo(f"{len(applied)} migrations applied" if applied else "the schema is up to date")
 
 
+def warm() -> None:
+    """Compile the engine's kernels, so that a first assessment does not wait for it."""
+    from compute.warming import warm as run_kernels
+
+    run_kernels()
+
+
 def ingest(data: DataOption = None, database_url: DatabaseOption = None) -> None:
     """Read meters and take telegrams: pollers, MQTT, spool, pipeline. Several processes share the gateways."""
     settings = _settings(data, database_url)
