@@ -107,9 +107,7 @@ WHERE q.state = 'open' AND q.arrived_at >= {start} AND q.arrived_at < {end} AND 
 def load_statuses(connection: Connection[Any], meters: Sequence[int], start: datetime, end: datetime) -> Table:
     """What meters said of themselves: `meter_id`, `ts`, `clock_s` float32 (NaN where no clock came), `device` bits."""
     text = _DEVICE.replace("'{stale}'", "'{{stale}}'")
-    query = sql.SQL(text).format(
-        start=sql.Literal(start), end=sql.Literal(end), meters=sql.Literal(list(meters))
-    )
+    query = sql.SQL(text).format(start=sql.Literal(start), end=sql.Literal(end), meters=sql.Literal(list(meters)))
     columns = [("meter_id", "int4"), ("ts", "timestamptz"), ("clock_s", "float4"), ("device", "int4")]
     return copy_table(connection, query, columns)
 
