@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 SIZES = {"desktop": (1360, 900), "phone": (375, 812)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, if the system has one."""
+    """Chromium, if the system has one. It ends with its module: its event loop would be in the way of asyncio tests."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on this system: the console's browser tests need one")
