@@ -25,7 +25,7 @@ async def test_every_meter_is_found_with_hexadecimal_identifications_among_them(
     source = random.Random(11)
     serials = {f"{source.randrange(10**8):08d}" for _ in range(6)} | {"1A2B3C4D", "1A2B3C4E", "ABCDE012"}
     async with MbusServer([MbusSlave(counting(serial)) for serial in serials], baud_rate=fast) as gateway:
-        found, unresolved = await found_on(mbus_master_for(gateway.address, 0.04, 0.02, 0.0), fast)
+        found, unresolved = await found_on(mbus_master_for(gateway.address, 0.1, 0.05, 0.0), fast)
     assert sorted(found) == sorted(f"{serial}.2C2D.34.04" for serial in serials)
     assert unresolved == []
 
@@ -38,7 +38,7 @@ async def test_equal_identifications_are_told_apart(mbus_master_for, counting, f
         MbusSlave(counting("77777777"), fabrication="00000018"),
     ]
     async with MbusServer(slaves, baud_rate=fast) as gateway:
-        master = mbus_master_for(gateway.address, 0.04, 0.02, 0.0)
+        master = mbus_master_for(gateway.address, 0.1, 0.05, 0.0)
         found = [
             *(await found_on(master, fast, "5555555F"))[0],
             *(await found_on(master, fast, "7777777F.2C2D.34.04"))[0],
@@ -51,14 +51,14 @@ async def test_equal_identifications_are_told_apart(mbus_master_for, counting, f
 async def test_a_pattern_narrows_the_search(mbus_master_for, counting, fast) -> None:
     slaves = [MbusSlave(counting(serial)) for serial in ("12000001", "12000002", "99000001")]
     async with MbusServer(slaves, baud_rate=fast) as gateway:
-        found, _ = await found_on(mbus_master_for(gateway.address, 0.04, 0.02, 0.0), fast, "12FFFFFF")
+        found, _ = await found_on(mbus_master_for(gateway.address, 0.1, 0.05, 0.0), fast, "12FFFFFF")
     assert sorted(found) == ["12000001.2C2D.34.04", "12000002.2C2D.34.04"]
 
 
 async def test_a_primary_search_names_the_meter_behind_each_address(mbus_master_for, counting, fast) -> None:
     slaves = [MbusSlave(counting("10000003"), 3), MbusSlave(counting("10000007"), 7)]
     async with MbusServer(slaves, baud_rate=fast) as gateway:
-        master = mbus_master_for(gateway.address, 0.04, 0.02, 0.0)
+        master = mbus_master_for(gateway.address, 0.1, 0.05, 0.0)
         steps = [step async for step in primary_search(master, fast, "1-10")]
     assert {step.probe: step.address for step in steps if step.result == "one"} == {
         "3": "10000003.2C2D.34.04",

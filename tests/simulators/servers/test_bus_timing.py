@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -50,9 +51,16 @@ async def test_one_question_at_a_time_is_on_the_wire() -> None:
     assert took >= 3 * wire_s - 0.01
 
 
+class StoppedClock:
+    """One instant for ever: the access number and the index move with time."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
 async def test_reset_and_count_bit_decide_what_a_slave_says_next() -> None:
     meter = CountingMbus(MeterId("10000001", "KAM", 0x34, "heat"), telegrams=2)
-    async with MbusServer([MbusSlave(meter, 1)], baud_rate=2_400_000, connections=2) as server:
+    async with MbusServer([MbusSlave(meter, 1)], baud_rate=2_400_000, connections=2, clock=StoppedClock()) as server:
         reset, first, second = (ShortFrame(code, 1).to_bytes() for code in (SND_NKE, REQ_UD2 | 0x20, REQ_UD2))
         one, _ = await answer_of(server.address, reset, first)
         again, _ = await answer_of(server.address, first)
@@ -60,7 +68,7 @@ async def test_reset_and_count_bit_decide_what_a_slave_says_next() -> None:
         after_reset, _ = await answer_of(server.address, reset, first)
     assert one == again
     assert two != one
-    assert after_reset[:19] == one[:19]
+    assert after_reset == one
 
 
 async def test_a_proxy_cuts_in_the_middle_of_a_frame_and_mends() -> None:
