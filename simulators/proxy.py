@@ -17,6 +17,7 @@ class FaultyProxy:
         self.port = listen_port
         self.refusing = False
         self.connections = 0
+        self.cuts = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._cut_after: int | None = None
@@ -105,6 +106,7 @@ class FaultyProxy:
                 if len(data) >= self._cut_after:
                     writer.write(data[: self._cut_after])
                     self._cut_after = None
+                    self.cuts += 1
                     await writer.drain()
                     return
                 self._cut_after -= len(data)
