@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import water
+from simulators import kernels, water
 from simulators.network import Supply
 from simulators.randomness import stream
 from simulators.weather import Weather
@@ -22,6 +22,8 @@ RADIATOR_EXCESS_K = 30.0  # mean water over room at nominal power
 OPEN_VALVE_K = 12.0  # cooling of the water through a valve that is fully open: balancing valves see to it
 COLD_WATER_C = 10.0
 MOOD_K = 0.55
+WINDOWS_OPEN_C = 27.0
+TAPPING_FROM_C = 48.0  # a hot-water exchanger needs that much
 VALVE_SHUT_BELOW_C = 8.0
 VALVE_CLOSED_C = -60.0  # setpoint of a closed valve: no frost opens it
 
@@ -117,11 +119,11 @@ def _moods(hours: int, first_hour: int, count: int, rng: np.random.Generator) ->
     return np.asarray(anchors[day] * (1.0 - part) + anchors[day + 1] * part, dtype=np.float32)
 
 
-def _house_means(house: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """First column of each house, the column's house number, and the inverse of its size. Columns are grouped."""
+def _house_of(house: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """Each column's house, numbered from 0, and its share of the house's mean. Columns are grouped."""
     first = np.flatnonzero(np.r_[True, house[1:] != house[:-1]])
     sizes = np.diff(np.r_[first, len(house)])
-    return first, np.repeat(np.arange(len(first)), sizes), 1.0 / sizes
+    return np.repeat(np.arange(len(first)), sizes), np.repeat(1.0 / sizes, sizes)
 
 
 def heat_of(
@@ -131,31 +133,16 @@ def heat_of(
     hours, count = controls.setpoint_c.shape
     power = np.empty((hours, count), dtype=np.float32)
     rooms = np.empty((hours, count), dtype=np.float32)
-    first, house, inverse = _house_means(dwellings.house)
-    gain = dwellings.radiator_kw / dwellings.band_k
-    cap = dwellings.radiator_kw / RADIATOR_EXCESS_K
-    loss, exchange, slowness = dwellings.loss_kw_k, dwellings.exchange_kw_k, 1.0 / dwellings.capacity_kwh_k
-    trickle = dwellings.trickle_kw
-    offset = dwellings.supply_offset_k - OPEN_VALVE_K / 2.0
+    house, share = _house_of(dwellings.house)
+    fixed = np.stack([
+        dwellings.radiator_kw / dwellings.band_k, dwellings.radiator_kw / RADIATOR_EXCESS_K, dwellings.loss_kw_k,
+        dwellings.exchange_kw_k, 1.0 / dwellings.capacity_kwh_k, dwellings.trickle_kw,
+        dwellings.supply_offset_k - OPEN_VALVE_K / 2.0, share, np.full(count, WINDOWS_OPEN_C),
+        np.full(count, VALVE_SHUT_BELOW_C),
+    ])  # fmt: skip
+    outside = np.stack([weather.temperature_c, supply.temperature_c, supply.flowing.astype(np.float64)])
     room = np.maximum(controls.setpoint_c[0].astype(np.float64), 12.0) + 0.5
-    outside, sent = weather.temperature_c.tolist(), supply.temperature_c.tolist()
-    flowing = supply.flowing.tolist()
-    for hour in range(hours):
-        neighbours = (np.add.reduceat(room, first) * inverse)[house]
-        if flowing[hour]:
-            heat = (controls.setpoint_c[hour] - room) * gain
-            np.minimum(heat, (sent[hour] + offset - room) * cap, out=heat)
-            np.maximum(heat, 0.0, out=heat)
-            # A shut valve still lets a trickle through, unless the whole flat is turned off.
-            np.maximum(heat, trickle * (controls.setpoint_c[hour] > VALVE_SHUT_BELOW_C), out=heat)
-        else:
-            heat = np.zeros(count)
-        rooms[hour] = room
-        power[hour] = heat
-        balance = heat + controls.gains_kw[hour] - loss * (room - outside[hour]) + exchange * (neighbours - room)
-        room = room + balance * slowness
-        # People open windows.
-        np.minimum(room, np.maximum(outside[hour], 27.0), out=room)
+    kernels.warm_rooms(controls.setpoint_c, controls.gains_kw, house, fixed, outside, room, power, rooms)
     return power, rooms
 
 
@@ -169,24 +156,21 @@ def pipes_of(
     Pipes
         Arrays (h, n). Where nothing flows both temperatures drift to the room's.
     """
-    unrest = stream(seed, "valves", block)
     shape = power_kw.shape
-    heat = power_kw * np.exp(0.12 * unrest.standard_normal(shape, dtype=np.float32))
-    sent = supply.temperature_c[:, None] + dwellings.supply_offset_k
-    sent = sent + 0.15 * stream(seed, "mixing", block).standard_normal(shape, dtype=np.float32)
-    back = 2.0 * (room_c + RADIATOR_EXCESS_K * heat / dwellings.radiator_kw) - sent
-    back = np.clip(back, room_c + dwellings.return_best_c, sent - OPEN_VALVE_K + 3.0)
-    at_supply = water.enthalpy(sent)
-    radiators = heat * water.KJ_PER_KWH / np.maximum(at_supply - water.enthalpy(back), 1.0)
-    draw = np.where(supply.flowing[:, None] & (sent > 48.0), controls.draw_kw, 0.0)
-    tapped = draw * water.KJ_PER_KWH / np.maximum(at_supply - water.enthalpy(np.full(1, COLD_WATER_C + 14.0)), 1.0)
-    mass = np.where(supply.flowing[:, None], radiators + tapped, 0.0)
-    total_kw = np.where(supply.flowing[:, None], heat + draw, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mixed = water.temperature(at_supply - total_kw * water.KJ_PER_KWH / mass)
-    flowing = mass > 0
-    still_supply, still_return = standing(sent, room_c, flowing), standing(back, room_c - 0.3, flowing)
-    return Pipes(mass, np.where(flowing, sent, still_supply), np.where(flowing, mixed, still_return), room_c)
+    unrest = np.stack([
+        np.exp(0.12 * stream(seed, "valves", block).standard_normal(shape, dtype=np.float32)),
+        0.15 * stream(seed, "mixing", block).standard_normal(shape, dtype=np.float32),
+    ])  # fmt: skip
+    network = np.stack([supply.temperature_c, supply.flowing.astype(np.float64)])
+    fixed = np.stack([dwellings.supply_offset_k, dwellings.radiator_kw, dwellings.return_best_c])
+    tapped_kj = float(water.enthalpy(np.full(1, COLD_WATER_C + 14.0))[0])
+    limits = np.array(
+        [RADIATOR_EXCESS_K, OPEN_VALVE_K - 3.0, TAPPING_FROM_C, tapped_kj, water.HIGHEST_C, 1.0 / water.STEP_K]
+    )
+    pipes = np.empty((3, *shape))
+    demand = np.stack([power_kw, controls.draw_kw])
+    kernels.fill_pipes(demand, room_c, unrest, network, fixed, water.enthalpies(), limits, pipes)
+    return Pipes(pipes[0], pipes[1], pipes[2], room_c)
 
 
 def standing(temperature_c: Floats, ambient_c: NDArray[np.floating], flowing: NDArray[np.bool_]) -> Floats:
@@ -194,5 +178,5 @@ def standing(temperature_c: Floats, ambient_c: NDArray[np.floating], flowing: ND
     hours = np.arange(len(flowing), dtype=np.int32)[:, None]
     last = np.maximum.accumulate(np.where(flowing, hours, 0), axis=0)
     start = np.take_along_axis(temperature_c, last, axis=0)
-    away = np.exp(-0.45 * (hours - last).astype(np.float32))
+    away = np.exp(-kernels.STANDING_DECAY_H * (hours - last).astype(np.float32))
     return np.asarray(ambient_c + (start - ambient_c) * away)

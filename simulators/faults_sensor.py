@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulators import water
 from simulators.faults import Fault
+from simulators.kernels import KJ_PER_KWH
 from simulators.randomness import stream
 
 Row = NDArray[Any]
@@ -43,7 +44,7 @@ class Sensed:
         """Power by EN 1434, never negative."""
         at_sensor = self.return_c if self.mounting_side == "return" else self.supply_c
         gain = water.enthalpy(self.supply_c) - water.enthalpy(self.return_c)
-        power = water.density(at_sensor) * self.flow_m3h * gain / water.KJ_PER_KWH * self.energy_factor
+        power = water.density(at_sensor) * self.flow_m3h * gain / KJ_PER_KWH * self.energy_factor
         return np.asarray(np.maximum(power, 0.0))
 
 

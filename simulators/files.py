@@ -16,42 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from protocols.registers import Register
-from protocols.units import Quantity
-from simulators.display import HOUR_US, micros
+from simulators.display import micros
 from simulators.fleet import Fleet
 from simulators.meter import VirtualMeter
-from simulators.series import MeterSeries, fleet_series
+from simulators.reading_tables import SCHEMA, reading_tables
+from simulators.series import fleet_series
 
-DAY_US = 24 * HOUR_US
-READING_COLUMNS = ("serial", "manufacturer", "time", "quantity", "value", "unit")
-# How often a quantity is written, in hours; what is not listed is left out.
-CADENCE_H = {
-    Quantity.HEAT_ENERGY: 1,
-    Quantity.VOLUME: 1,
-    Quantity.ELECTRIC_ENERGY: 1,
-    Quantity.SUPPLY_TEMPERATURE: 1,
-    Quantity.RETURN_TEMPERATURE: 1,
-    Quantity.FLOW: 24,
-    Quantity.POWER: 24,
-    Quantity.OPERATING_TIME: 24,
-    Quantity.ON_TIME: 24,
-    Quantity.SUPPLY_TEMPERATURE_VOLUME: 24,
-    Quantity.RETURN_TEMPERATURE_VOLUME: 24,
-}
-_NAMES = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [
-        ("serial", _NAMES),
-        ("manufacturer", _NAMES),
-        ("time", pa.timestamp("us", tz="UTC")),
-        ("quantity", _NAMES),
-        ("value", pa.float64()),
-        ("unit", _NAMES),
-    ]
-)
+READING_COLUMNS = tuple(SCHEMA.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +125,12 @@ def _write_readings(fleet: Fleet, path: Path, progress: Callable[[int, int], Non
         for number, block in enumerate(fleet_series(fleet), start=1):
             # A meter that nobody told the registry about would be refused by an import; its absence is the symptom.
             known = [item for item in block if item.meter.registered]
-            table = _table(known)
             rows.extend(meter_row(item.meter) for item in known)
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(sink.write_table, table if path.suffix == ".parquet" else _as_text(table))
-            written += table.num_rows
+            for table in reading_tables(known):
+                if pending is not None:
+                    pending.result()
+                pending = writer.submit(sink.write_table, table if path.suffix == ".parquet" else _as_text(table))
+                written += table.num_rows
             if progress is not None:
                 progress(number, blocks)
         if pending is not None:
@@ -181,79 +153,3 @@ def _as_text(table: pa.Table) -> pa.Table:
     times = pa.compute.strftime(table["time"], format="%Y-%m-%dT%H:%M:%SZ")
     columns = [times if name == "time" else table[name].cast(_CSV.field(name).type) for name in READING_COLUMNS]
     return pa.Table.from_arrays(columns, schema=_CSV)
-
-
-def _table(block: list[MeterSeries]) -> pa.Table:
-    """Readings of a block: meter by meter, register by register, in time order."""
-    times, values, meters, quantities = [], [], [], []
-    units: dict[tuple[str, str], int] = {}
-    for number, item in enumerate(block):
-        for name, unit, at, value in _columns(item):
-            code = units.setdefault((name, unit), len(units))
-            times.append(at)
-            values.append(value)
-            meters.append(np.full(len(at), number, dtype=np.int32))
-            quantities.append(np.full(len(at), code, dtype=np.int32))
-    who = pa.array(np.concatenate(meters))
-    what = pa.array(np.concatenate(quantities))
-    serials = pa.array([item.meter.id.serial for item in block])
-    makers = pa.array([item.meter.id.manufacturer for item in block])
-    return pa.Table.from_arrays(
-        [
-            pa.DictionaryArray.from_arrays(who, serials),
-            pa.DictionaryArray.from_arrays(who, makers),
-            pa.array(np.concatenate(times), type=pa.timestamp("us", tz="UTC")),
-            pa.DictionaryArray.from_arrays(what, pa.array([name for name, _ in units])),
-            pa.array(np.concatenate(values)),
-            pa.DictionaryArray.from_arrays(what, pa.array([unit for _, unit in units])),
-        ],
-        schema=SCHEMA,
-    )
-
-
-Column = tuple[str, str, NDArray[np.int64], NDArray[np.float64]]
-
-
-def _columns(item: MeterSeries) -> Iterator[Column]:
-    again = item.repeated
-    for register in item.meter.registers:
-        cadence = CADENCE_H.get(register.quantity)
-        if cadence is None:
-            continue
-        at, counts = item.times_us, item.counts[register.name]
-        if cadence > 1:
-            due = at % (cadence * HOUR_US) == 0
-            at, counts = at[due], counts[due]
-        elif len(again):
-            at, counts = np.concatenate([at, at[again]]), np.concatenate([counts, counts[again]])
-        yield str(register.quantity), register.unit, at, _shown(counts, register)
-    yield from _status_columns(item)
-    yield from _read_by_eye(item.meter)
-
-
-def _shown(counts: NDArray[np.int64], register: Register) -> NDArray[np.float64]:
-    if register.scale >= 0:
-        return np.asarray(counts * float(10**register.scale))
-    return np.asarray(counts / float(10**-register.scale))
-
-
-def _status_columns(item: MeterSeries) -> Iterator[Column]:
-    """Info code where it is set, and the meter's clock once a day (seconds since 1970, as it reckons)."""
-    told = np.flatnonzero(item.info)
-    if len(told):
-        yield str(Quantity.INFO_CODE), "", item.times_us[told], item.info[told].astype(np.float64)
-    if item.meter.model.clocked:
-        due = np.flatnonzero(item.times_us % DAY_US == 0)
-        at = item.times_us[due]
-        yield str(Quantity.METER_TIME), "s", at, at / 1e6 + item.clock_error_s[due]
-
-
-def _read_by_eye(meter: VirtualMeter) -> Iterator[Column]:
-    """Weekly readings at round figures while a meter is read by hand."""
-    for fault in meter.faults:
-        if fault.name == "hand_estimates":
-            step = 7 * DAY_US
-            at = np.arange(micros(fault.start) + step // 2, micros(fault.end), step, dtype=np.int64)
-            counts = meter.counts_at(at)[meter.index.name]
-            rounding = max(round(fault.magnitude / float(meter.index.count_size("kWh"))), 1)
-            yield str(meter.index.quantity), meter.index.unit, at, _shown(counts // rounding * rounding, meter.index)

@@ -3,7 +3,9 @@
 The same faults as in the bytes: a reading that is silent, garbled or frozen on the wire is so here.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -55,11 +57,19 @@ def series_of(meter: VirtualMeter, times_us: Ints) -> MeterSeries:
 
 
 def fleet_series(fleet: Fleet, step_us: int = HOUR_US) -> Iterator[list[MeterSeries]]:
-    """All readings of a fleet, block by block: one block's arrays are in memory at a time."""
+    """All readings of a fleet, block by block: the physics of the next block runs beside what is done with this one,
+    so the arrays of two are in memory at a time.
+    """
     start, end = micros(fleet.start), micros(fleet.start) + fleet.hours * HOUR_US
     times = np.arange(start, end, step_us, dtype=np.int64)
     by_block: dict[int, list[VirtualMeter]] = {}
     for meter in fleet.meters:
         by_block.setdefault(meter.block, []).append(meter)
-    for block in sorted(by_block):
-        yield [series_of(meter, times) for meter in by_block[block]]
+    with ThreadPoolExecutor(1, "physics") as ahead:
+        waiting = deque(sorted(by_block))
+        coming = ahead.submit(fleet.trace, waiting[0]) if waiting else None
+        while coming is not None:
+            coming.result()
+            block = waiting.popleft()
+            coming = ahead.submit(fleet.trace, waiting[0]) if waiting else None
+            yield [series_of(meter, times) for meter in by_block[block]]

@@ -15,6 +15,7 @@ from simulators.building import VALVE_CLOSED_C, Dwellings, Pipes, controls_of, h
 from simulators.faults import Fault, Layer
 from simulators.faults_heat import CONTROL_FAULTS, PIPE_FAULTS
 from simulators.faults_sensor import SENSOR_FAULTS, Sensed
+from simulators.kernels import KJ_PER_KWH
 from simulators.network import GROUND_C, Supply
 from simulators.randomness import stream
 from simulators.weather import Weather
@@ -119,9 +120,9 @@ def _with_masters(plan: BlockPlan, pipes: Pipes, supply: Supply) -> Pipes:
         flats = plan.dwellings.house == house
         design_kw = float(plan.dwellings.radiator_kw[flats].sum()) / 1.4
         loss_kw = np.where(supply.flowing, share * design_kw * (sent - GROUND_C) / 45.0, 0.0)
-        risers = loss_kw * water.KJ_PER_KWH / (4.19 * RISER_COOLING_K)
+        risers = loss_kw * KJ_PER_KWH / (4.19 * RISER_COOLING_K)
         mass = pipes.mass_kgh[:, flats].sum(axis=1) + risers
-        total = heat[:, flats].sum(axis=1) + loss_kw * water.KJ_PER_KWH
+        total = heat[:, flats].sum(axis=1) + loss_kw * KJ_PER_KWH
         back = np.divide(total, mass, out=np.zeros_like(total), where=mass > 0)
         columns.append((mass, sent, water.temperature(at_supply - back)))
     mass, supplies, returns = (np.stack(parts, axis=1) for parts in zip(*columns, strict=True))
@@ -152,7 +153,7 @@ def trace_of(plan: BlockPlan, weather: Weather, supply: Supply, seed: int) -> Tr
     mass = pipes.mass_kgh.T
     at_sensor = np.where(plan.supply_mounted[:, None], supplied, returned)
     flow = mass / water.density(at_sensor)
-    power = np.maximum(mass * (water.enthalpy(supplied) - water.enthalpy(returned)) / water.KJ_PER_KWH, 0.0)
+    power = np.maximum(mass * (water.enthalpy(supplied) - water.enthalpy(returned)) / KJ_PER_KWH, 0.0)
     counting, info = _sense(plan, weather, flow, supplied, returned, power)
     energy = power
     if plan.noise > 0:

@@ -10,12 +10,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.kernels import KJ_PER_KWH, read_off
+
 FloatArray = NDArray[np.floating]
 
 METER_PRESSURE_BAR = 16.0
-KJ_PER_KWH = 3600.0
 HIGHEST_C = 200.0
-_STEP_K = 0.02
+STEP_K = 0.02
 
 # IAPWS-IF97, table 2: exponents I and J and coefficients n of the Gibbs energy in region 1.
 _I = np.array([0] * 8 + [1] * 6 + [2] * 5 + [3] * 3 + [4] * 3 + [5, 8, 8, 21, 23, 29, 30, 31, 32])
@@ -62,7 +63,7 @@ def enthalpy_by_equation(temperature_c: FloatArray, pressure_bar: float = METER_
 
 @lru_cache(maxsize=4)
 def _grid(pressure_bar: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    temperature = np.arange(0.0, HIGHEST_C + 2 * _STEP_K, _STEP_K)
+    temperature = np.arange(0.0, HIGHEST_C + 2 * STEP_K, STEP_K)
     return (
         temperature,
         np.asarray(density_by_equation(temperature, pressure_bar), dtype=np.float64),
@@ -70,11 +71,14 @@ def _grid(pressure_bar: float) -> tuple[NDArray[np.float64], NDArray[np.float64]
     )
 
 
+def enthalpies(pressure_bar: float = METER_PRESSURE_BAR) -> NDArray[np.float64]:
+    """Enthalpy in kJ/kg from 0 °C up in steps of `STEP_K`."""
+    return _grid(pressure_bar)[2]
+
+
 def _read_off(temperature_c: FloatArray, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    position = np.clip(np.asarray(temperature_c, dtype=np.float64), 0.0, HIGHEST_C) * (1.0 / _STEP_K)
-    lower = position.astype(np.int32)
-    below = values[lower]
-    return np.asarray(below + (values[lower + 1] - below) * (position - lower))
+    celsius = np.ascontiguousarray(temperature_c, dtype=np.float64)
+    return read_off(celsius.reshape(-1), values, HIGHEST_C, 1.0 / STEP_K).reshape(celsius.shape)
 
 
 def density(temperature_c: FloatArray, pressure_bar: float = METER_PRESSURE_BAR) -> NDArray[np.float64]:
