@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compute.estimation import Calendar, shape_gaps, weekends
+from compute.estimation import Calendar, GapLimits, shape_gaps, weekends
 from compute.kernels.compiled import Bool, Float64, Int8, Int32, Int64, compiled
 from compute.kernels.differences import Anchors, Readings, Segments, chain
 from compute.kernels.resampling import cadence, interval_bits, totals_at
@@ -72,15 +72,18 @@ def plan_of(
     cadences_us: Int64 | None = None,
     area: Int64 | None = None,
     outdoor_c: Float64 | None = None,
+    gaps: GapLimits | None = None,
 ) -> Plan:
-    """A plan for `points` points on a grid. `outdoor_c`: (a, d) daily mean outside temperature, unknown where None."""
+    """A plan for `points` points on a grid. `outdoor_c`: (a, d) daily mean outside temperature, unknown where None;
+    `gaps`: which days are like, the catalogue's where None.
+    """
     days = len(grid.days) - 1
     weather = np.full((1, days), np.nan) if outdoor_c is None else np.ascontiguousarray(outdoor_c, np.float64)
     return Plan(
         grid.hours,
         np.zeros(points, np.int64) if cadences_us is None else cadences_us,
         np.zeros(points, np.int64) if area is None or outdoor_c is None else area,
-        Calendar(grid.days, weekends(grid.day_bounds), weather),
+        Calendar(grid.days, weekends(grid.day_bounds), weather, gaps or GapLimits()),
     )
 
 

@@ -5,7 +5,8 @@ partition. The second stage sees the days of all points together, because areas,
 each other.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,7 @@ from compute.anomalies import (
 from compute.consumption import Intervals, consume, empty_intervals, plan_of
 from compute.days import ACTIVE, Days
 from compute.findings import Finding, group_median
+from compute.first_stage import FirstStage
 from compute.incidents import causes
 from compute.kernels.compiled import Float32, Float64, Int64
 from compute.kernels.daily import cut, day_figures, empty_figures
@@ -44,7 +46,7 @@ from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, climate
 from compute.series import Grid, IndexSeries, last_times
 from compute.signature import temperature_drop
-from compute.validation.limits import HourLimits, mark_hours
+from compute.validation.limits import mark_hours
 from compute.view import J_PER_KWH, ML_PER_M3, View
 
 DAY_US = 86_400_000_000
@@ -116,7 +118,8 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
     table, outdoor = water_table(), _daily_mean(inputs.outdoor_c, inputs.grid.days)
 
     def work(start: int) -> None:
-        _block(inputs, result, slice(start, min(p, start + BLOCK_POINTS)), table, outdoor)
+        for own, stage in _stages(inputs, start, min(p, start + BLOCK_POINTS)):
+            _block(inputs, result, own, stage, table, outdoor)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, range(0, p, BLOCK_POINTS)):
@@ -124,13 +127,25 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
     return result
 
 
-def _block(inputs: Inputs, result: Hourly, own: slice, table: Float64, outdoor: Float64) -> None:
+def _stages(inputs: Inputs, start: int, stop: int) -> Iterator[tuple[slice, FirstStage]]:
+    """Runs of points from `start` to `stop` under one rule set."""
+    if inputs.stage_of is None:
+        yield slice(start, stop), inputs.stages[0]
+        return
+    of = inputs.stage_of[start:stop]
+    cuts = [start, *(start + 1 + int(at) for at in np.flatnonzero(np.diff(of))), stop]
+    for low, high in itertools.pairwise(cuts):
+        yield slice(low, high), inputs.stages[int(inputs.stage_of[low])]
+
+
+def _block(inputs: Inputs, result: Hourly, own: slice, stage: FirstStage, table: Float64, outdoor: Float64) -> None:
     """Everything of the points of a slice, while their hours are in the cache."""
     start, stop = own.start, own.stop
     points, grid = inputs.points, inputs.grid
     plan = plan_of(
-        grid, stop - start, cadences_us=points.cadence_us[own], area=np.maximum(points.area[own], 0), outdoor_c=outdoor
-    )
+        grid, stop - start, cadences_us=points.cadence_us[own], area=np.maximum(points.area[own], 0),
+        outdoor_c=outdoor, gaps=stage.gaps,
+    )  # fmt: skip
     for series, out, figures, step, design in (
         (inputs.energy, result.energy, result.energy_days, points.energy_step_kwh * J_PER_KWH, points.design_load_kw),
         (inputs.volume, result.volume, result.volume_days, points.volume_step_m3 * ML_PER_M3, points.qp_m3h),
@@ -138,7 +153,7 @@ def _block(inputs: Inputs, result: Hourly, own: slice, table: Float64, outdoor: 
         block = Intervals(out.totals[own], out.bits[own], out.method[own])
         consume(series.select(start, stop), plan, block)
         scale = J_PER_KWH if out is result.energy else ML_PER_M3
-        mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, HourLimits())
+        mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, stage.hours)
         day_figures(block.totals, block.bits, grid.days, cut(figures, start, stop))
     _heat(inputs, result, own, table)
     result.operating_s[own] = _daily(inputs.operating_s.select(start, stop), grid)

@@ -18,22 +18,28 @@ LIKE_DAYS = int(Method.LIKE_DAYS)
 SIGNATURE = int(Method.SIGNATURE)
 ESTIMATED = int(Quality.ESTIMATED)
 UNFIT = int(Quality.MISSING | Quality.PARTIAL | Quality.ESTIMATED | Quality.FAILED | Quality.INTERPOLATED)
-# Days before the gap that are looked at, how many of them make the shape, and how much warmer or colder they may have
-# been.
-SEARCH_DAYS = 6
-WANTED_DAYS = 3
-NEAR_K = 5.0
 DAY_US = 86_400_000_000
+
+
+class GapLimits(NamedTuple):
+    """Which days are like: `search_days` before the gap are looked at, the `wanted_days` nearest of them make its
+    shape, none more than `near_k` warmer or colder.
+    """
+
+    search_days: int = 6
+    wanted_days: int = 3
+    near_k: float = 5.0
 
 
 class Calendar(NamedTuple):
     """`days`: (d+1,) positions of the midnights; `weekend`: (d,); `outdoor_c`: (a, d) daily means, NaN where
-    unknown.
+    unknown; `limits`: which days are like.
     """
 
     days: Int64
     weekend: Bool
     outdoor_c: Float64
+    limits: GapLimits
 
 
 @compiled
@@ -47,14 +53,14 @@ def fit_day(bits: Int32, days: Int64, day: int) -> bool:
 
 @compiled
 def like_days(bits: Int32, calendar: Calendar, area: int, day: int, before: int, chosen: Int64) -> int:
-    """Nearest measured days before `before` that are like `day`; their number. `chosen`: (WANTED_DAYS,) filled.
+    """Nearest measured days before `before` that are like `day`; their number. `chosen`: (wanted_days,) filled.
 
     First days of the same weekday class and a like temperature, then of a like temperature, then any.
     """
     n = 0
     for strictness in range(2, -1, -1):
-        for other in range(before - 1, max(before - 1 - SEARCH_DAYS, -1), -1):
-            if n == WANTED_DAYS:
+        for other in range(before - 1, max(before - 1 - calendar.limits.search_days, -1), -1):
+            if n == len(chosen):
                 return n
             known = False
             for i in range(n):
@@ -62,7 +68,7 @@ def like_days(bits: Int32, calendar: Calendar, area: int, day: int, before: int,
             if known or not fit_day(bits, calendar.days, other):
                 continue
             apart = abs(calendar.outdoor_c[area, other] - calendar.outdoor_c[area, day])
-            if strictness > 0 and apart > NEAR_K:
+            if strictness > 0 and apart > calendar.limits.near_k:
                 continue
             if strictness > 1 and calendar.weekend[other] != calendar.weekend[day]:
                 continue
@@ -78,7 +84,7 @@ def shape_gaps(
     """Give the long gaps of a point the shape of like days. `totals`: (h+1,), `bits`, `method`: (h,), changed in
     place.
     """
-    chosen, span = np.empty(WANTED_DAYS, np.int64), np.empty(4, np.int64)
+    chosen, span = np.empty(max(calendar.limits.wanted_days, 1), np.int64), np.empty(4, np.int64)
     weights = np.empty(0)
     days = calendar.days
     for i in range(1, len(anchors.times)):

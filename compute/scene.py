@@ -1,11 +1,12 @@
 """What goes into a run and what its first stage hands to the second: plain containers of arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from compute.consumption import Intervals
 from compute.days import Points, select_points
+from compute.first_stage import FirstStage
 from compute.kernels.compiled import Bool, Float32, Float64, Int8, Int32, Int64
 from compute.kernels.daily import DayFigures
 from compute.kernels.heat import HeatFigures
@@ -31,7 +32,8 @@ class Scene:
 class Inputs:
     """Readings of p points on one grid, with what is known of them; `outdoor_c`: (a, h) as in `Scene`, on this grid.
 
-    `device`, `clock_s`: (p, d) what the meters said of themselves, None where nobody asked.
+    `device`, `clock_s`: (p, d) what the meters said of themselves, None where nobody asked. `stages`: thresholds of the
+    first stage by rule set, `stage_of`: (p,) which of them is each point's; the catalogue's where None.
     """
 
     grid: Grid
@@ -48,6 +50,15 @@ class Inputs:
     device: Int32 | None = None
     clock_s: Float32 | None = None
     rejected: Int32 | None = None
+    stages: tuple[FirstStage, ...] = (FirstStage(),)
+    stage_of: Int64 | None = None
+
+    def under(self, stages: tuple[FirstStage, ...], stage_of: Int64) -> "Inputs":
+        """The same readings under the first-stage thresholds of each point's rule set. `stage_of`: (p,) positions."""
+        share = np.array([stage.rate_share for stage in stages], np.float64)[stage_of]
+        energy = self.energy
+        each = np.repeat(share, np.diff(energy.point_offsets))
+        return replace(self, energy=replace(energy, rate=energy.rate * each), stages=stages, stage_of=stage_of)
 
     def select(self, start: int, stop: int) -> "Inputs":
         """The inputs of points `start` to `stop`, without copying readings: a partition."""
@@ -67,6 +78,8 @@ class Inputs:
             None if self.device is None else self.device[own],
             None if self.clock_s is None else self.clock_s[own],
             None if self.rejected is None else self.rejected[own],
+            self.stages,
+            None if self.stage_of is None else self.stage_of[own],
         )
 
 

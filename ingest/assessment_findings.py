@@ -42,10 +42,14 @@ def publish(
     days: Days,
     findings: Sequence[Finding],
     assessed: Int64,
+    rule_set: Int64,
     run_id: int,
     now: datetime,
 ) -> Published:
-    """Write findings, alerts and incidents of the places that were assessed from `assessed` (p,) microseconds on."""
+    """Write findings, alerts and incidents of the places that were assessed from `assessed` (p,) microseconds on.
+
+    `rule_set`: (p,) the version of the thresholds that judged each place.
+    """
     rows = np.flatnonzero(assessed < 2**62)
     points = sorted({places[int(at)].point_id for at in rows})
     since = _instant(int(assessed[rows].min()))
@@ -54,7 +58,8 @@ def publish(
     for at in sorted(range(len(findings)), key=lambda at: findings[at].from_us):
         incident, raised = above.get(at, (None, "open"))
         finding = findings[at]
-        book.record(replace(stored_finding(finding, places[finding.point]), incident_id=incident, raised=raised))
+        stored = stored_finding(finding, places[finding.point], int(rule_set[finding.point]))
+        book.record(replace(stored, incident_id=incident, raised=raised))
     # The first days of a window lack what stands before them: only what began well inside can be taken back.
     book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
     book.close_ended([kind.value for kind in SELF_CLOSING], now - SETTLED, points)
@@ -89,7 +94,7 @@ def _incidents(
     return above
 
 
-def stored_finding(finding: Finding, place: Place, incident_id: int | None = None) -> StoredFinding:
+def stored_finding(finding: Finding, place: Place, rule_set_id: int) -> StoredFinding:
     """A finding with the names of the registry and its explanation in numbers."""
     price = float(place.newest["price_per_kwh"])
     explanation: dict[str, Any] = {
@@ -102,9 +107,9 @@ def stored_finding(finding: Finding, place: Place, incident_id: int | None = Non
     }
     return StoredFinding(
         place.point_id, place.newest["meter_id"], place.service, finding.kind.value, finding.rule,
-        0, finding.severity.value, _instant(finding.from_us), _instant(finding.to_us),
+        rule_set_id, finding.severity.value, _instant(finding.from_us), _instant(finding.to_us),
         _known(finding.observed), _known(finding.expected_low), _known(finding.expected_high),
-        round(finding.energy_at_stake_kwh, 3), finding.confidence, explanation, incident_id,
+        round(finding.energy_at_stake_kwh, 3), finding.confidence, explanation,
     )  # fmt: skip
 
 

@@ -1,14 +1,13 @@
-"""Trying a rule set on history: what would be found with other thresholds, before anybody is woken by them.
+"""Trying a rule set on history: what it would change in consumption, bills and alerts before anybody is woken by it.
 
-Rules: nothing is written; the thresholds in force and those on trial judge the same days, so the difference is theirs
-alone. Thresholds of detectors do not touch consumption: its difference and that of the bills is computed all the
-same, and is zero.
+Rules: nothing is written; the thresholds in force and those on trial judge the same readings, so the difference is
+theirs alone. Points of other groups are computed as they are: they are the neighbours that detectors compare with.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,21 @@ from psycopg import Connection
 
 from compute import engine
 from compute.findings import Finding
+from compute.first_stage import every_threshold
 from compute.rules import RuleSet, Settings
-from ingest.assessment_loading import places_of
-from ingest.assessment_zone import Zone
+from compute.scene import Hourly
+from ingest.assessment_bills import BillChange, Differences, Span, compare, spans_of
+from ingest.assessment_loading import Place, places_of
+from ingest.assessment_zone import HISTORY, Zone
+from ingest.errors import NotFoundError
 from ingest.store import series
 from ingest.store.database import connect_sync
+from ingest.store.packing import microseconds
 
 DAY_US = 86_400_000_000
+Progress = Callable[[str, int, int], None]
+# Changes that an answer carries in full; the counts tell of all.
+SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RuleTrial:
-    """Differences between the rules in force and those on trial. `before`, `after`: findings by kind."""
+    """Differences between the rules in force and those on trial. `before`, `after`: findings by kind.
+
+    `hours` were compared, `consumption_changed` of them differ in value, mark or method, `moved_kwh` lie elsewhere;
+    `bills`: points and periods compared.
+    """
 
     points: int
     before: dict[str, int]
     after: dict[str, int]
     changes: tuple[Change, ...]
+    hours: int = 0
     consumption_changed: int = 0
-    bills_changed: int = 0
+    moved_kwh: float = 0.0
+    bills: int = 0
+    bill_changes: tuple[BillChange, ...] = ()
 
     @property
     def gained(self) -> int:
@@ -59,9 +73,45 @@ class RuleTrial:
         """Findings that the trial no longer makes."""
         return len(self.changes) - self.gained
 
+    @property
+    def bills_changed(self) -> int:
+        """Bills with another energy, or another answer of the gate."""
+        return len(self.bill_changes)
 
-def try_rules(database_url: str, settings: Settings, *, now: datetime, group_id: int = 1) -> RuleTrial:
-    """Judge the whole history of a rule group with other thresholds.
+    def as_json(self, codes: dict[int, str]) -> dict[str, Any]:
+        """For answers; `codes`: point id -> code. The largest changes are told in full."""
+        return {
+            "points": self.points,
+            "alerts": {"before": self.before, "after": self.after, "gained": self.gained, "lost": self.lost},
+            "consumption": {
+                "hours": self.hours, "changed": self.consumption_changed, "moved_kwh": round(self.moved_kwh, 3)
+            },
+            "bills": {"compared": self.bills, "changed": self.bills_changed},
+            "alert_changes": [
+                {
+                    "gained": change.gained, "point": codes.get(change.point_id), "kind": change.kind,
+                    "rule": change.rule, "from": _text(change.from_us), "to": _text(change.to_us),
+                    "energy_at_stake_kwh": round(change.energy_at_stake_kwh, 3),
+                }
+                for change in self.changes[:SHOWN]
+            ],
+            "bill_changes": [
+                {**asdict(change), "point": codes.get(change.point_id)} for change in self.bill_changes[:SHOWN]
+            ],
+        }  # fmt: skip
+
+
+def try_rules(
+    database_url: str,
+    settings: Settings,
+    *,
+    now: datetime,
+    group: str = "default",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    progress: Progress | None = None,
+) -> RuleTrial:
+    """Judge the history of a rule group with other thresholds.
 
     Parameters
     ----------
@@ -71,47 +121,100 @@ def try_rules(database_url: str, settings: Settings, *, now: datetime, group_id:
         Thresholds on trial: rule -> name -> value, only what differs from the defaults.
     now
         The present, aware UTC.
-    group_id
-        The group whose rule set would be replaced.
+    group
+        Code of the group whose rule set would be replaced.
+    start, end
+        Span to compare, from the first to the last reading where None. What lies before is still learned from.
+    progress
+        Called with what is being done, how much of it is done, and how much there is.
 
     Raises
     ------
     RuleError
         A rule or threshold that does not exist.
+    NotFoundError
+        There is no such group.
     UnavailableError
         The database does not answer.
     """
     trial = RuleSet(0, settings)
-    trial.check(engine.ORDER)
+    trial.check(every_threshold(engine.ORDER))
     with connect_sync(database_url) as connection:
         try:
-            return _tried(connection, trial, now, group_id)
+            known = series.load_rule_groups(connection)
+            if group not in known:
+                raise NotFoundError(f"there is no rule group {group!r}", field="group")
+            return _Tried(connection, trial, now, known[group], progress or _silent).over(start, end)
         finally:
             connection.rollback()
 
 
-def _tried(connection: Connection[Any], trial: RuleSet, now: datetime, group_id: int) -> RuleTrial:
-    zones: dict[str, list[Any]] = {}
-    for place in places_of(series.load_installations(connection)):
-        zones.setdefault(place.newest["time_zone"], []).append(place)
-    points, changes = 0, list[Change]()
-    before, after = Counter[str](), Counter[str]()
-    for name, places in zones.items():
-        zone = Zone(connection, name, places, 0, now, lambda *_: None)
-        days = zone.history_days()
-        rows = [at for at, place in enumerate(places) if place.newest["rule_group_id"] == group_id]
-        own = days.select(np.array(rows, np.int64))
-        force = zone.rule_sets[group_id]
-        old = engine.judge(own, {0: RuleSet(force[0], force[1])}, None)
-        new = engine.judge(own, {0: trial}, None)
-        ids = [places[at].point_id for at in rows]
-        points += len(rows)
-        before.update(item.kind.value for item in old)
-        after.update(item.kind.value for item in new)
-        changes += [_change(True, item, ids) for item in _without(new, old)]
-        changes += [_change(False, item, ids) for item in _without(old, new)]
-    changes.sort(key=lambda change: -change.energy_at_stake_kwh)
-    return RuleTrial(points, dict(before), dict(after), tuple(changes))
+def _silent(what: str, done: int, whole: int) -> None:
+    """No progress shown."""
+
+
+class _Tried:
+    """One trial over all zones."""
+
+    def __init__(
+        self, connection: Connection[Any], trial: RuleSet, now: datetime, group_id: int, progress: Progress
+    ) -> None:
+        self.connection, self.trial, self.now, self.group, self.progress = connection, trial, now, group_id, progress
+        self.points = 0
+        self.before, self.after = Counter[str](), Counter[str]()
+        self.changes: list[Change] = []
+        self.sums = Differences()
+
+    def over(self, start: datetime | None, end: datetime | None) -> RuleTrial:
+        """The differences over a span."""
+        zones: dict[str, list[Place]] = {}
+        for place in places_of(series.load_installations(self.connection)):
+            zones.setdefault(place.newest["time_zone"], []).append(place)
+        for name, places in zones.items():
+            self._zone(name, places, start, end)
+        self.changes.sort(key=lambda change: -change.energy_at_stake_kwh)
+        bills = sorted(self.sums.changed_bills, key=lambda bill: (bill.period, bill.point_id))
+        return RuleTrial(
+            self.points, dict(self.before), dict(self.after), tuple(self.changes), self.sums.hours,
+            self.sums.intervals_changed, self.sums.moved_kwh, self.sums.bills, tuple(bills),
+        )  # fmt: skip
+
+    def _zone(self, name: str, places: list[Place], start: datetime | None, end: datetime | None) -> None:
+        rows = [at for at, place in enumerate(places) if place.newest["rule_group_id"] == self.group]
+        if not rows:
+            return
+        zone = Zone(self.connection, name, places, 0, min(self.now, end or self.now), self.progress)
+        begin = max(zone.beginning, start or zone.beginning)
+        spans = spans_of(series.load_periods(self.connection), name, begin, zone.now)
+        force = zone.rule_sets[self.group][0]
+        variants = [zone.sets, {**zone.sets, force: RuleSet(force, self.trial.settings)}]
+        mine = np.zeros(len(places), np.bool_)
+        mine[rows] = True
+
+        def watch(results: Sequence[Hourly]) -> None:
+            own = results[0].rows
+            ids = [places[at].point_id for at in own]
+            compare(ids, results[0], results[1], mine[own], _within(spans, begin), microseconds(begin), self.sums)
+
+        old_days, new_days = zone.replay(begin - HISTORY, variants, watch)
+        self.progress("judging", len(places), len(places))
+        judged = []
+        for days, sets in zip((old_days, new_days), variants, strict=True):
+            found = engine.judge(days, sets, zone.rule_set_of)
+            judged.append([item for item in found if mine[item.point] and item.to_us > microseconds(begin)])
+        self._collect(judged[0], judged[1], [place.point_id for place in places])
+        self.points += len(rows)
+
+    def _collect(self, old: Sequence[Finding], new: Sequence[Finding], ids: Sequence[int]) -> None:
+        self.before.update(item.kind.value for item in old)
+        self.after.update(item.kind.value for item in new)
+        self.changes += [_change(True, item, ids) for item in _without(new, old)]
+        self.changes += [_change(False, item, ids) for item in _without(old, new)]
+
+
+def _within(spans: Sequence[Span], begin: datetime) -> list[Span]:
+    """Spans that end after the beginning."""
+    return [span for span in spans if span.end_us > microseconds(begin)]
 
 
 def _without(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
@@ -136,3 +239,7 @@ def _change(gained: bool, finding: Finding, ids: Sequence[int]) -> Change:
         finding.to_us,
         finding.energy_at_stake_kwh,
     )
+
+
+def _text(us: int) -> str:
+    return datetime.fromtimestamp(us // 1_000_000, tz=UTC).isoformat()

@@ -19,6 +19,7 @@ from compute import engine
 from compute.consumption import empty_intervals
 from compute.days import Days, select_points
 from compute.findings import Finding
+from compute.first_stage import FirstStage, first_stage
 from compute.kernels.daily import DayFigures
 from compute.kernels.heat import HeatFigures
 from compute.rules import RuleSet
@@ -88,6 +89,7 @@ class Zone:
         self.points = points_table(places, self.registers, self.area_rows)
         self.rule_sets = series.load_rule_sets(connection)
         self.rule_set_of = np.array([self.rule_sets[place.newest["rule_group_id"]][0] for place in places], np.int64)
+        self.sets = {number: RuleSet(number, settings) for number, settings in self.rule_sets.values()}
         self.intervals = self.changed = 0
 
     def assess(self, work: Mapping[tuple[int, int], datetime]) -> ZoneResult:
@@ -101,22 +103,43 @@ class Zone:
         self.progress("judging", len(due), len(due))
         days = self._days(parts, _instant(start) - HISTORY)
         found = self._judge(days, parts)
-        published = publish(self.connection, self.places, days, found, self._assessed(parts), self.run_id, self.now)
+        published = publish(
+            self.connection, self.places, days, found, self._assessed(parts), self.rule_set_of, self.run_id, self.now
+        )
         return ZoneResult(
             len(due), self.intervals, self.changed, len(found), published.opened, published.closed, published.incidents
         )
 
-    def history_days(self) -> Days:
-        """The days of every place from its first reading on, computed anew and not written: for a trial of rules."""
-        whole = self._grid(self.beginning)
-        parts = []
+    def replay(
+        self, start: datetime, variants: Sequence[Mapping[int, RuleSet]], watch: Callable[[Sequence[Hourly]], None]
+    ) -> list[Days]:
+        """The days of every place from `start` on under each variant of the rule sets, computed and not written.
+
+        `variants`: rule set number -> thresholds; `watch` sees the hours of each chunk of places, one result a variant
+        (the same object where the first stage is the same).
+        """
+        whole = self._grid(max(start, self.beginning))
+        parts: list[list[Hourly]] = [[] for _ in variants]
         for first in range(0, len(self.places), CHUNK_PLACES):
             rows = np.arange(first, min(first + CHUNK_PLACES, len(self.places)))
             own, places = select_points(self.points, rows), self.places[first : first + CHUNK_PLACES]
             until = self.now + timedelta(microseconds=1)
             inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
-            parts.append(_daily_only(engine.hourly(inputs, rows=rows), np.ones(len(rows), np.bool_)))
-        return self._days(parts, self.beginning)
+            made: dict[tuple[FirstStage, ...], Hourly] = {}
+            results = []
+            for sets in variants:
+                under = self._under(inputs, rows, sets)
+                numbers = [] if under.stage_of is None else under.stage_of.tolist()
+                used = tuple(under.stages[at] for at in numbers)
+                if used not in made:
+                    made[used] = engine.hourly(under, rows=rows)
+                results.append(made[used])
+            watch(results)
+            everyone = np.ones(len(rows), np.bool_)
+            for found, result in zip(parts, results, strict=True):
+                found.append(_daily_only(result, everyone))
+            self.progress("computing", first + len(rows), len(self.places))
+        return [self._days(found, start) for found in parts]
 
     def _hours(self, due: Mapping[int, datetime]) -> list[Hourly]:
         """First stage for all places, window by window; what changed is written."""
@@ -154,6 +177,7 @@ class Zone:
         until = self.now + timedelta(microseconds=1)
         own = select_points(self.points, rows)
         inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
+        inputs = self._under(inputs, rows)
         since = np.array([microseconds(due[int(at)]) for at in rows], np.int64)
         write_from, late = _write_from(inputs, since, int(whole.hours[0]))
         if _instant(int(whole.hours[0])) <= self.beginning:
@@ -167,6 +191,13 @@ class Zone:
             self.changed += write_versions(self.connection, new, run_id=self.run_id, known_from=self.now)
         self.intervals += result.energy.bits.size
         return _daily_only(result, ~late), [int(at) for at in rows[late]]
+
+    def _under(self, inputs: Inputs, rows: Int64, sets: Mapping[int, RuleSet] | None = None) -> Inputs:
+        """The inputs of `rows` under the first-stage thresholds of their rule sets."""
+        known = sets or self.sets
+        numbers = sorted(known)
+        stages = tuple(first_stage(known[number]) for number in numbers)
+        return inputs.under(stages, np.searchsorted(numbers, self.rule_set_of[rows]).astype(np.int64))
 
     def _days(self, parts: Sequence[Hourly], start: datetime) -> Days:
         """The view of all places, stored days under the fresh ones."""
@@ -215,9 +246,8 @@ class Zone:
         return since
 
     def _judge(self, days: Days, parts: Sequence[Hourly]) -> list[Finding]:
-        sets = {number: RuleSet(number, settings) for number, settings in self.rule_sets.values()}
         since = self._assessed(parts)
-        return [item for item in engine.judge(days, sets, self.rule_set_of) if item.to_us > since[item.point]]
+        return [item for item in engine.judge(days, self.sets, self.rule_set_of) if item.to_us > since[item.point]]
 
 
 def _write_from(inputs: Inputs, since: Int64, start: int) -> tuple[Int64, NDArray[np.bool_]]:

@@ -34,15 +34,15 @@ confidence FROM alert WHERE state <> 'resolved' AND point_id = ANY(%s)
 _SUPPRESSIONS = "SELECT point_id, kind FROM suppression WHERE expires_at > %s AND point_id = ANY(%s)"
 _INSERT_FINDING = """
 INSERT INTO finding (alert_id, run_id, point_id, meter_id, service, kind, rule, severity, from_ts, to_ts, observed,
-                     expected_low, expected_high, energy_at_stake_kwh, confidence, details)
+                     expected_low, expected_high, energy_at_stake_kwh, confidence, details, rule_set_id)
 VALUES (%(alert_id)s, %(run_id)s, %(point_id)s, %(meter_id)s, %(service)s, %(kind)s, %(rule)s, %(severity)s,
 %(from_ts)s, %(to_ts)s, %(observed)s, %(expected_low)s, %(expected_high)s, %(energy_at_stake_kwh)s, %(confidence)s,
-%(details)s) ON CONFLICT (point_id, service, kind, rule, from_ts) DO NOTHING
+%(details)s, %(rule_set_id)s) ON CONFLICT (point_id, service, kind, rule, from_ts) DO NOTHING
 """
 _CARRY_ON = """
 UPDATE finding SET to_ts = %(to_ts)s, severity = %(severity)s, observed = %(observed)s, expected_low = %(expected_low)s,
        expected_high = %(expected_high)s, energy_at_stake_kwh = %(energy_at_stake_kwh)s, confidence = %(confidence)s,
-       details = %(details)s, run_id = %(run_id)s
+       details = %(details)s, run_id = %(run_id)s, rule_set_id = %(rule_set_id)s
 WHERE finding_id = %(finding_id)s
 """
 _INSERT_ALERT = """

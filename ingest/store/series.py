@@ -165,6 +165,17 @@ def load_rule_sets(connection: Connection[Any]) -> dict[int, tuple[int, dict[str
     return {group: (number, settings) for group, number, settings in connection.execute(_RULE_SETS).fetchall()}
 
 
+def load_rule_groups(connection: Connection[Any]) -> dict[str, int]:
+    """Code of each rule group -> its number."""
+    return dict(connection.execute("SELECT code, rule_group_id FROM rule_group").fetchall())
+
+
+def load_periods(connection: Connection[Any]) -> list[Row]:
+    """Billing periods: `code`, `start_date`, `end_date` (local days), `settings`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute("SELECT code, start_date, end_date, settings FROM billing_period").fetchall()
+
+
 def load_edits(connection: Connection[Any], registers: Sequence[int]) -> list[tuple[int, datetime, int, str]]:
     """Approved edits and estimates: (register, instant, count, kind)."""
     return connection.execute(_EDITS, (list(registers),)).fetchall()

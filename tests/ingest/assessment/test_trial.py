@@ -25,6 +25,8 @@ def test_other_thresholds_show_what_they_would_find(fleet: Any, hours: Hours, st
     before = fleet.rows("SELECT count(*) FROM finding"), fleet.rows("SELECT count(*) FROM consumption")
     trial = try_rules(fleet.url, {"zero_use": {"warn_h": 500.0, "fail_h": 600.0}}, now=now)
     assert (trial.points, trial.gained, trial.lost) == (6, 0, 1)
+    assert trial.hours > 6 * 900
+    assert trial.bills == 12
     assert trial.before == {"zero_use": 1}
     assert trial.after == {}
     assert (trial.consumption_changed, trial.bills_changed) == (0, 0)
