@@ -3,8 +3,8 @@ row.
 
 Rules: a chunk of the file is a delivery whose bytes are kept, so that every reading can be traced to its rows; values
 become exact counts of the register, and one finer than the register's last digit is refused with its row; a register
-that a meter lacks is created as fine as the file's values; `info_code` and `meter_time` are what the meter says about
-itself. Importing a file again stores nothing twice.
+that a meter lacks is created as fine as the whole file's values of it; `info_code` and `meter_time` are what the meter
+says about itself. Importing a file again stores nothing twice.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from ingest.importing_chunks import SAID, Chunk, chunk_of, measures, quantity_of
 from ingest.importing_columns import Int64, Mask
 from ingest.importing_files import batches
 from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.importing_steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses
 from ingest.store.habit import Habit
@@ -79,6 +80,7 @@ class ReadingsImport:
         self._now = now
         self._copy = copy
         self._habit = Habit()
+        self._finest: dict[StepKey, int] | None = None
 
     async def run(self, zone: tzinfo, progress: Progress, total: int) -> None:
         """Import the whole file; the next chunk is read while the server takes the present one."""
@@ -241,13 +243,15 @@ class ReadingsImport:
             rows = rows[lacking[chunk.who[rows]]]
             if not len(rows):
                 continue
-            finest = np.full(len(entries), _LEAST_DECIMALS.get(quantity, 0), dtype=np.int64)
-            np.maximum.at(finest, chunk.who[rows], chunk.values.decimals(rows))
+            if self._finest is None:
+                self._finest = await asyncio.to_thread(finest_decimals, self._path, REQUIRED, CHUNK_ROWS)
             for who in np.flatnonzero(lacking).tolist():
                 entry = entries[who]
                 if entry is not None:
+                    finest = self._finest.get((*chunk.meters[who], *chunk.quantities[what]), 0)
+                    decimals = max(finest, _LEAST_DECIMALS.get(quantity, 0))
                     name = register_name_of(quantity, entry)
-                    register = Register(name, quantity, unit or CANONICAL_UNIT[quantity], -int(finest[who]))
+                    register = Register(name, quantity, unit or CANONICAL_UNIT[quantity], -decimals)
                     wanted.setdefault((entry.meter_id, name), (entry, register))
         if self._report.dry_run:
             for entry, register in wanted.values():

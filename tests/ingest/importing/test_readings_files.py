@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import importing_columns
+from ingest import importing_columns, importing_readings
 from ingest.importing import ImportOptions, import_file
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -59,6 +60,17 @@ async def test_a_missing_register_is_as_fine_as_the_files_values(street: None, b
         ("supply_temperature", "°C", -1),
         ("volume", "m3", -3),
     ]
+
+
+async def test_a_register_is_as_fine_as_the_end_of_the_file_shows(
+    street: None, bring: Any, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing_readings, "CHUNK_ROWS", 2)
+    hours = [f"00000601,KAM,2026-01-01T{hour:02d}:00:00Z,volume,{12 + max(0, hour - 3) / 8},m3" for hour in range(6)]
+    report = await bring("readings", "\n".join(hours) + "\n")
+    assert (report.written, report.refused) == (6, 0)
+    assert await ask("SELECT scale FROM register WHERE name = 'volume'") == [(-3,)]
+    assert [row[1] for row in await ask(ENERGY, "00000601", "volume")] == [12000] * 4 + [12125, 12250]
 
 
 async def test_what_cannot_be_a_reading_is_refused_and_the_rest_is_stored(street: None, bring: Any) -> None:
