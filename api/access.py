@@ -39,7 +39,7 @@ AUDIENCES: Final[dict[str, frozenset[str]]] = {
 # Rooms that a key's scopes may name, each as "room:read" or "room:write".
 SCOPES: Final = tuple(
     f"{room}:{way}"
-    for room in ("deliveries", "readings", "registry", "alerts", "billing", "field", "reports", "people")
+    for room in ("deliveries", "readings", "registry", "alerts", "billing", "field", "reports", "rules", "people")
     for way in ("read", "write")
 )
 

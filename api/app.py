@@ -28,6 +28,7 @@ from api.problems import register_problem_handlers
 from api.readings.endpoints import router as readings
 from api.registry.endpoints import router as registry_room
 from api.reports.endpoints import router as reports
+from api.rules.endpoints import router as rules
 from ingest.clock import Clock, SystemClock
 from ingest.config import Settings
 from ingest.store import people as people_store
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ingest.pipeline import Pipeline
 
 PREFIX: Final = "/api/v1"
-_ROOMS: Final = (deliveries, readings, registry_room, alerts, samples, field, reports, billing, people)
+_ROOMS: Final = (deliveries, readings, registry_room, alerts, samples, field, reports, rules, billing, people)
 _SMALL_BODY: Final = 1024 * 1024
 DESCRIPTION: Final = """
 From the bytes on the wire to consumption that can be billed and defended. Energy is exact: integers are joules, volumes

@@ -15,6 +15,7 @@ from api import notify
 from api.alerts import service as alerts
 from api.billing import service as billing
 from api.billing import webhooks
+from api.rules import service as rules
 from ingest.store.database import Pool
 from ingest.store.jobs import job_app
 
@@ -48,6 +49,15 @@ def service_jobs(url: str, pool: Pool) -> App:
     @app.task(name="adjust frozen periods", queue=QUEUE, queueing_lock="adjust frozen periods")
     async def adjust(timestamp: int) -> int:
         return await adjust_frozen(pool)
+
+    @app.task(name=rules.TRIAL_TASK, queue=QUEUE, pass_context=False)
+    async def try_rules(trial_id: int) -> bool:
+        return await rules.run_trial(pool, url, trial_id, now=datetime.now(UTC))
+
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(name="resume trials", queue=QUEUE, queueing_lock="resume trials")
+    async def resume_trials(timestamp: int) -> int:
+        return await rules.resume_lost(pool, now=datetime.now(UTC))
 
     return app
 

@@ -135,6 +135,40 @@ async def trial(connection: AsyncConnection[Any], trial_id: int) -> Row | None:
     return rows[0] if rows else None
 
 
+async def lost_trials(connection: AsyncConnection[Any], before: datetime) -> list[int]:
+    """Trials whose worker was last seen before an instant, waiting again; nobody else takes them meanwhile."""
+    rows = await _rows(
+        connection,
+        "UPDATE rule_trial SET state = 'waiting' WHERE state = 'running' AND beat_at < %s RETURNING trial_id",
+        (before,),
+    )
+    return [row["trial_id"] for row in rows]
+
+
+async def point_codes(connection: AsyncConnection[Any], group_id: int) -> dict[int, str]:
+    """Point id -> code of the points of a group."""
+    cursor = await connection.execute("SELECT point_id, code FROM metering_point WHERE rule_group_id = %s", (group_id,))
+    return dict(await cursor.fetchall())
+
+
+async def decided(
+    connection: AsyncConnection[Any], group_id: int, since: datetime, areas: list[int] | None
+) -> list[Row]:
+    """Occurrences under alerts that people resolved with a cause since an instant: the evidence for a threshold.
+
+    Columns: `kind`, `rule`, `observed`, `details`, `cause`; the first occurrence of each alert, which raised it.
+    """
+    return await _rows(
+        connection,
+        "SELECT DISTINCT ON (a.alert_id) f.kind, f.rule, f.observed, f.details, a.cause FROM alert a"
+        " JOIN metering_point p USING (point_id) JOIN finding f ON f.alert_id = a.alert_id AND f.rule = a.rule"
+        " WHERE a.state = 'resolved' AND a.cause IS NOT NULL AND a.closed_at >= %s"
+        " AND (%s::int[] IS NULL OR p.area_id = ANY(%s)) AND p.rule_group_id = %s"
+        " ORDER BY a.alert_id, f.from_ts",
+        (since, areas, areas, group_id),
+    )
+
+
 async def take_trial(connection: AsyncConnection[Any], trial_id: int, now: datetime) -> Row | None:
     """Begin a waiting trial; None where somebody else has."""
     rows = await _rows(
