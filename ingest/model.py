@@ -1,11 +1,14 @@
 """The nouns of the stream between the wire and the store: deliveries, resolved readings, outcomes.
 
-Frozen, checked at construction; every datetime is aware UTC.
+Frozen, checked at construction; every datetime is aware UTC. What is made for every telegram on its way to the store is
+a msgspec structure: built in a fifth of the time of a frozen dataclass, and left alone by the garbage collector.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from protocols.registers import RegisterReading
 from protocols.telegram import MeterId, Telegram
@@ -71,8 +74,7 @@ class Decoded:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MeterStatus:
+class MeterStatus(msgspec.Struct, frozen=True, gc=False):
     """What a meter said about itself: info-code bits and its clock (aware, resolved by the meter's zone)."""
 
     meter_id: int
@@ -82,8 +84,7 @@ class MeterStatus:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True, gc=False):
     """The readings of one delivery as columns of equal length: no object a reading on the way to the store.
 
     register_ids; ts_us: epoch microseconds; values: exact counts; flags: compute.quality bits (low 15). `meter_ids` are
@@ -104,8 +105,7 @@ class Resolved:
             raise ValueError("register_ids, ts_us, values and flags differ in length")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one delivery. `duplicate`: these bytes were stored before, under `delivery_id`."""
 
     state: Literal["stored", "duplicate", "quarantined"]

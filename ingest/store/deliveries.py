@@ -17,6 +17,7 @@ from ingest.errors import NotFoundError
 from ingest.model import Delivery, Resolved
 from ingest.store.packing import (
     COPY_HEADER,
+    COPY_PIECE,
     COPY_TRAILER,
     POSTGRES_EPOCH_US,
     Int4Array,
@@ -26,7 +27,8 @@ from ingest.store.packing import (
     stored_text,
 )
 
-_FIXED = struct.Struct(">hiqiq")
+_HEAD = struct.Struct(">hiqiq").pack
+_ASKED = struct.Struct(">hiqiqiiii").pack
 _INT4 = struct.Struct(">ii").pack
 _SIZE = struct.Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
@@ -86,6 +88,10 @@ def details_of(delivery: Delivery) -> dict[str, Any]:
     return details
 
 
+def _optional(number: int | None) -> bytes:
+    return _NULL if number is None else _INT4(4, number)
+
+
 def _bytes_field(value: bytes) -> bytes:
     return _SIZE(len(value)) + value
 
@@ -95,31 +101,37 @@ def _json(details: dict[str, Any]) -> bytes:
     return _JSON.encode(details).replace(b"\\u0000", b"\\ufffd")
 
 
-@functools.lru_cache(1024)
-def _text_field(value: str) -> bytes:
-    return _bytes_field(stored_text(value).encode())
+@functools.lru_cache(8192)
+def _way_fields(protocol: str, channel: str) -> bytes:
+    """The two texts that tell a delivery's way: a gateway's meters say the same ones for ever."""
+    return b"".join(_bytes_field(stored_text(text).encode()) for text in (protocol, channel))
 
 
 def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
     """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
-    parts = [COPY_HEADER]
-    head, size, text = _FIXED.pack, _SIZE, _text_field
+    return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
+
+
+def _packed_rows(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
+    parts: list[bytes] = []
+    head, size, way = _HEAD, _SIZE, _way_fields
     for number, meter_id, delivery in rows:
         details = details_of(delivery)
         payload = delivery.payload
         gateway_id = delivery.gateway_id
+        arrived = microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US
+        if meter_id is not None and gateway_id is not None:
+            fixed = _ASKED(8, 8, number, 8, arrived, 4, meter_id, 4, gateway_id)
+        else:
+            fixed = head(8, 8, number, 8, arrived) + _optional(meter_id) + _optional(gateway_id)
         parts += (
-            head(8, 8, number, 8, microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US),
-            _NULL if meter_id is None else _INT4(4, meter_id),
-            _NULL if gateway_id is None else _INT4(4, gateway_id),
-            text(delivery.protocol),
-            text(delivery.channel),
+            fixed,
+            way(delivery.protocol, delivery.channel),
             size(len(payload)),
             payload,
             # jsonb in binary form: version 1, then the text.
             _bytes_field(b"\x01" + _json(details)) if details else _NULL,
         )
-    parts.append(COPY_TRAILER)
     return b"".join(parts)
 
 
@@ -132,7 +144,11 @@ async def insert(
     cursor = connection.cursor()
     if copy:
         async with cursor.copy(f"COPY delivery ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-            await stream.write(packed(rows))
+            await stream.write(COPY_HEADER)
+            # In pieces: the server works on one while the next is packed.
+            for start in range(0, len(rows), COPY_PIECE):
+                await stream.write(_packed_rows(rows[start : start + COPY_PIECE]))
+            await stream.write(COPY_TRAILER)
         return
     values = []
     for number, meter, delivery in rows:

@@ -6,7 +6,7 @@ among concurrent writers; digests go in sorted, so that two writers never wait f
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -30,10 +30,17 @@ _KNOWN = "SELECT digest, delivery_id FROM delivery_key WHERE digest = ANY(%b::by
 
 def digest_of(delivery: Delivery) -> bytes:
     """16 bytes: blake2b over channel, protocol, payload and the sender's key or else the instant."""
-    hint = delivery.idempotency.encode() if delivery.idempotency else _INSTANT(microseconds(delivery.read_at))
-    payload = delivery.payload
-    head = f"{delivery.channel}\0{delivery.protocol}\0{len(payload)}\0".encode()
-    return blake2b(head + payload + hint, digest_size=16).digest()
+    return digests_of([delivery], [microseconds(delivery.read_at)])[0]
+
+
+def digests_of(deliveries: Iterable[Delivery], read_us: Iterable[int]) -> list[bytes]:
+    """`digest_of` of many, whose instants are known in epoch microseconds."""
+    found, hashed, instant = [], blake2b, _INSTANT
+    for delivery, us in zip(deliveries, read_us, strict=True):
+        payload, hint = delivery.payload, delivery.idempotency
+        way = f"{delivery.channel}\0{delivery.protocol}\0{len(payload)}\0".encode()
+        found.append(hashed(way + payload + (hint.encode() if hint else instant(us)), digest_size=16).digest())
+    return found
 
 
 async def claim(

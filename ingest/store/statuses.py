@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from ingest.model import MeterStatus
 from ingest.store.packing import (
     COPY_HEADER,
+    COPY_PIECE,
     COPY_TRAILER,
     POSTGRES_EPOCH_US,
     Int4Array,
@@ -17,9 +18,12 @@ from ingest.store.packing import (
 )
 
 _COLUMNS = "ts, delivery_id, meter_id, info_code, meter_time, flags"
-_HEAD = struct.Struct(">hiqiqii")
-_INT8 = struct.Struct(">iq")
-_NULL = b"\xff\xff\xff\xff"
+_NULL = -1
+# Field count, then size and value of ts, delivery_id and meter_id, of info_code, of meter_time; a NULL is a size alone.
+_WHOLE = struct.Struct(">hiqiqiiiqiq").pack
+_NO_CLOCK = struct.Struct(">hiqiqiiiqi").pack
+_NO_CODE = struct.Struct(">hiqiqiiiiq").pack
+_HEARD_ONLY = struct.Struct(">hiqiqiiii").pack
 # An empty text[]: no dimensions, no NULLs, element type text.
 _NO_FLAGS = struct.pack(">iiii", 12, 0, 0, 25)
 
@@ -36,17 +40,26 @@ def _flags_field(flags: tuple[str, ...]) -> bytes:
 
 def packed(rows: Sequence[tuple[int, MeterStatus]]) -> bytes:
     """Statuses as a binary COPY: (delivery id, status)."""
-    parts = [COPY_HEADER]
-    head, int8 = _HEAD.pack, _INT8.pack
+    return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
+
+
+def _packed_rows(rows: Sequence[tuple[int, MeterStatus]]) -> bytes:
+    parts: list[bytes] = []
     for number, status in rows:
-        time, code = status.meter_time, status.info_code
-        parts += (
-            head(6, 8, status.ts_us - POSTGRES_EPOCH_US, 8, number, 4, status.meter_id),
-            _NULL if code is None else int8(8, code),
-            _NULL if time is None else int8(8, microseconds(time) - POSTGRES_EPOCH_US),
-            _flags_field(status.flags) if status.flags else _NO_FLAGS,
-        )
-    parts.append(COPY_TRAILER)
+        time, code, meter = status.meter_time, status.info_code, status.meter_id
+        ts = status.ts_us - POSTGRES_EPOCH_US
+        if time is not None:
+            clock = microseconds(time) - POSTGRES_EPOCH_US
+            if code is not None:
+                row = _WHOLE(6, 8, ts, 8, number, 4, meter, 8, code, 8, clock)
+            else:
+                row = _NO_CODE(6, 8, ts, 8, number, 4, meter, _NULL, 8, clock)
+        elif code is not None:
+            row = _NO_CLOCK(6, 8, ts, 8, number, 4, meter, 8, code, _NULL)
+        else:
+            row = _HEARD_ONLY(6, 8, ts, 8, number, 4, meter, _NULL, _NULL)
+        parts.append(row)
+        parts.append(_flags_field(status.flags) if status.flags else _NO_FLAGS)
     return b"".join(parts)
 
 
@@ -59,7 +72,10 @@ async def insert(
     cursor = connection.cursor()
     if copy:
         async with cursor.copy(f"COPY meter_status ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-            await stream.write(packed(rows))
+            await stream.write(COPY_HEADER)
+            for start in range(0, len(rows), COPY_PIECE):
+                await stream.write(_packed_rows(rows[start : start + COPY_PIECE]))
+            await stream.write(COPY_TRAILER)
         return
     await cursor.executemany(
         f"INSERT INTO meter_status ({_COLUMNS}) VALUES (to_timestamp(%s / 1000000.0), %s, %s, %s, %s, %s)",

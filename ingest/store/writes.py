@@ -14,11 +14,14 @@ from psycopg import AsyncConnection
 from ingest.model import Delivery, MeterStatus, Outcome, Rejected, Resolved
 from ingest.store import deliveries, discovered, keys, quarantine, reading_writes, statuses, touched
 from ingest.store.habit import WriterHabits, new_habits
-from ingest.store.keys import digest_of
+from ingest.store.keys import digests_of
 from ingest.store.packing import microseconds
 from ingest.store.reading_writes import Int64, Mask, ReadingColumns
 
 Item = tuple[Delivery, Resolved | Rejected]
+# The store's number of a delivery, the instant it was read at (epoch microseconds), and what it holds.
+Stored = tuple[int, int, Delivery, Resolved | Rejected]
+Made = tuple[int, int, Resolved]
 # What this process met lately; a guess about speed only (see `habit`).
 _HABITS = new_habits()
 _NEVER_US = 2**63 - 1
@@ -52,28 +55,32 @@ async def write_batch(
     """
     if not items:
         return []
-    digests = [digest_of(delivery) for delivery, _ in items]
+    read_us = [microseconds(delivery.read_at) for delivery, _ in items]
+    digests = digests_of((delivery for delivery, _ in items), read_us)
     fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
-    positions: list[int] = []
-    stored: list[tuple[int, Delivery, Resolved | Rejected]] = []
-    if fresh:
-        left = dict(fresh)
-        for position, (digest, item) in enumerate(zip(digests, items, strict=True)):
-            number = left.pop(digest, None)
-            if number is not None:
-                positions.append(position)
-                stored.append((number, *item))
-        await deliveries.insert(
-            connection, [(number, _only_meter(made), delivery) for number, delivery, made in stored], copy=copy
-        )
-    outcomes = await _write_made(connection, stored, habits, copy=copy)
-    if len(positions) == len(items):
-        return outcomes
+    if len(fresh) == len(items):
+        stored = [(fresh[digest], us, *item) for digest, us, item in zip(digests, read_us, items, strict=True)]
+        return await _write_new(connection, stored, habits, copy=copy)
     numbers = known | fresh
     result = [Outcome("duplicate", numbers[digest]) for digest in digests]
+    positions, stored = [], []
+    for position, (digest, us, item) in enumerate(zip(digests, read_us, items, strict=True)):
+        number = fresh.pop(digest, None)
+        if number is not None:
+            positions.append(position)
+            stored.append((number, us, *item))
+    outcomes = await _write_new(connection, stored, habits, copy=copy)
     for position, outcome in zip(positions, outcomes, strict=True):
         result[position] = outcome
     return result
+
+
+async def _write_new(
+    connection: AsyncConnection[Any], stored: Sequence[Stored], habits: WriterHabits, *, copy: bool
+) -> list[Outcome]:
+    rows = [(number, _only_meter(made), delivery) for number, _, delivery, made in stored]
+    await deliveries.insert(connection, rows, copy=copy)
+    return await _write_made(connection, stored, habits, copy=copy)
 
 
 async def write_replayed(
@@ -84,12 +91,13 @@ async def write_replayed(
     habits: WriterHabits = _HABITS,
 ) -> list[Outcome]:
     """Store what a second decoding made of deliveries that are kept already: (delivery id, delivery, made of it)."""
-    return await _write_made(connection, items, habits, copy=copy, again=True)
+    stored = [(number, microseconds(delivery.read_at), delivery, made) for number, delivery, made in items]
+    return await _write_made(connection, stored, habits, copy=copy, again=True)
 
 
 async def _write_made(
     connection: AsyncConnection[Any],
-    stored: Sequence[tuple[int, Delivery, Resolved | Rejected]],
+    stored: Sequence[Stored],
     habits: WriterHabits,
     *,
     copy: bool,
@@ -97,7 +105,7 @@ async def _write_made(
 ) -> list[Outcome]:
     if not stored:
         return []
-    resolved = [(number, delivery, made) for number, delivery, made in stored if isinstance(made, Resolved)]
+    resolved = [(number, us, made) for number, us, _, made in stored if isinstance(made, Resolved)]
     counts: dict[int, int] = {}
     if resolved:
         columns, history = _columns(resolved)
@@ -107,13 +115,14 @@ async def _write_made(
         await statuses.insert(connection, await statuses.unsaid(connection, said) if again else said, copy=copy)
         await touched.touch(connection, earliest_us, copy=copy)
     refused = [
-        (number, delivery, reason) for number, delivery, made in stored if (reason := _refusal(made)) is not None
+        (number, delivery, reason) for number, _, delivery, made in stored if (reason := _refusal(made)) is not None
     ]
-    entries = await quarantine.insert(connection, refused)
-    await discovered.upsert(
-        connection, [(delivery, reason) for _, delivery, reason in refused if reason.code == "meter.unknown"]
-    )
-    return [_outcome(number, made, counts.get(number, 0), entries) for number, _, made in stored]
+    entries: dict[int, int] = {}
+    if refused:
+        entries = await quarantine.insert(connection, refused)
+        unknown = [(delivery, reason) for _, delivery, reason in refused if reason.code == "meter.unknown"]
+        await discovered.upsert(connection, unknown)
+    return [_outcome(number, made, counts.get(number, 0), entries) for number, _, _, made in stored]
 
 
 def _outcome(number: int, made: Resolved | Rejected, readings: int, entries: dict[int, int]) -> Outcome:
@@ -133,7 +142,7 @@ def _refusal(made: Resolved | Rejected) -> Rejected | None:
     return made if isinstance(made, Rejected) else made.rejected
 
 
-def _columns(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> tuple[ReadingColumns, Mask]:
+def _columns(resolved: Sequence[Made]) -> tuple[ReadingColumns, Mask]:
     """The readings of all deliveries, and which of them are of another instant than their delivery's."""
     made_of = [made for _, _, made in resolved]
     lengths = np.array([len(made.register_ids) for made in made_of])
@@ -149,13 +158,10 @@ def _columns(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> tuple[Readin
         register_id=flat([made.register_ids for made in made_of]),
         flags=flat([made.flags for made in made_of]),
     )
-    read_us = np.array([microseconds(delivery.read_at) for _, delivery, _ in resolved], dtype=np.int64)
-    return columns, columns.ts_us != np.repeat(read_us, lengths)
+    return columns, columns.ts_us != np.repeat(np.array([us for _, us, _ in resolved], dtype=np.int64), lengths)
 
 
-def _news(
-    resolved: Sequence[tuple[int, Delivery, Resolved]], written: ReadingColumns
-) -> tuple[dict[int, int], dict[int, int]]:
+def _news(resolved: Sequence[Made], written: ReadingColumns) -> tuple[dict[int, int], dict[int, int]]:
     """Readings written of each delivery, and the earliest one of each meter (of a delivery of several, for all of
     them).
     """
@@ -166,23 +172,27 @@ def _news(
         return counts, {}
     earliest = dict(zip(numbers.tolist(), np.minimum.reduceat(written.ts_us[order], first).tolist(), strict=True))
     earliest_us: dict[int, int] = {}
+    known, earliest_of = earliest_us.get, earliest.get
     for number, _, made in resolved:
-        ts_us = earliest.get(number)
+        ts_us = earliest_of(number)
         if ts_us is None:
             continue
         for meter_id in made.meter_ids:
-            if ts_us < earliest_us.get(meter_id, _NEVER_US):
+            if ts_us < known(meter_id, _NEVER_US):
                 earliest_us[meter_id] = ts_us
     return counts, earliest_us
 
 
-def _statuses(resolved: Sequence[tuple[int, Delivery, Resolved]]) -> list[tuple[int, MeterStatus]]:
+def _statuses(resolved: Sequence[Made]) -> list[tuple[int, MeterStatus]]:
     """One a meter and delivery, said or not: it was heard."""
     rows: list[tuple[int, MeterStatus]] = []
-    for number, delivery, made in resolved:
-        rows += [(number, status) for status in made.statuses]
-        if len(made.statuses) < len(made.meter_ids):
-            said = {status.meter_id for status in made.statuses}
-            heard_us = microseconds(delivery.read_at)
-            rows += [(number, MeterStatus(meter, heard_us)) for meter in made.meter_ids if meter not in said]
+    for number, read_us, made in resolved:
+        given, meters = made.statuses, made.meter_ids
+        if len(given) == 1 == len(meters) and given[0].meter_id == meters[0]:
+            rows.append((number, given[0]))
+            continue
+        rows += [(number, status) for status in given]
+        if len(given) < len(meters):
+            said = {status.meter_id for status in given}
+            rows += [(number, MeterStatus(meter, read_us)) for meter in meters if meter not in said]
     return rows
