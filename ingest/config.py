@@ -28,7 +28,8 @@ class Settings:
     """What a Heatbook process must know.
 
     data: folder for the embedded cluster, spool, keys and photos. port: HTTP port of API and console on `host`.
-    database_url and mqtt_url: None means "embedded". clock: see `ingest.clock.clock_from_text`.
+    database_url and mqtt_url: None means "embedded". clock: see `ingest.clock.clock_from_text`. map_tiles: address of
+    map tiles with {z}, {x} and {y}; empty draws the map on plain ground, without asking anybody.
     """
 
     data: Path
@@ -56,6 +57,8 @@ class Settings:
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = field(default=None, repr=False)
     notify_urls: str = field(default="", repr=False)
+    map_tiles: str = ""
+    map_attribution: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
