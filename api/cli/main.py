@@ -18,6 +18,7 @@ _COMMANDS: dict[str, str] = {
     "ingest": "api.cli.serve:ingest",
     "assess": "api.cli.assess:assess",
     "api": "api.cli.serve:api",
+    "rules": "api.cli.rules:app",
     "simulate": "api.cli.simulate:simulate",
     "decode": "api.cli.decode:decode",
     "import": "api.cli.data:import_",

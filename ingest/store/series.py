@@ -201,6 +201,11 @@ def points_by_code(connection: Connection[Any], codes: Sequence[str]) -> dict[st
     return dict(rows)
 
 
+def point_codes(connection: Connection[Any]) -> dict[int, str]:
+    """Point id -> code of every point."""
+    return dict(connection.execute("SELECT point_id, code FROM metering_point").fetchall())
+
+
 def points_of_meters(connection: Connection[Any], meters: Sequence[int]) -> list[tuple[int, int]]:
     """(meter, point) of every installation of meters."""
     return connection.execute(_POINTS_OF_METERS, (list(meters),)).fetchall()
