@@ -19,7 +19,8 @@ _INTERVALS = {
     " AND c.known_to > %(known)s AND (%(points)s::text[] IS NULL OR p.code = ANY(%(points)s::text[]))"
     " ORDER BY c.point_id, c.service, c.start_at",
     "month": "SELECT p.code, date_trunc('month', c.start_at, a.time_zone),"
-    " date_trunc('month', c.start_at, a.time_zone) + (interval '1 month'), sum(c.energy_j)::int8,"
+    " (date_trunc('month', c.start_at AT TIME ZONE a.time_zone) + interval '1 month') AT TIME ZONE a.time_zone,"
+    " sum(c.energy_j)::int8,"
     " sum(c.volume_ml)::int8, bit_or(c.flags), max(c.method), max(c.version), c.service"
     " FROM consumption c JOIN metering_point p USING (point_id) JOIN area a USING (area_id)"
     " WHERE c.resolution = 2 AND c.start_at >= %(start)s AND c.start_at < %(end)s AND c.known_from <= %(known)s"

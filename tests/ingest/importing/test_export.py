@@ -79,16 +79,18 @@ async def test_consumption_sums_to_months_and_shows_what_was_known(
             "INSERT INTO consumption (point_id, start_at, resolution, duration_s, energy_j, known_from,"
             " run_id, rule_set_id)"
             " SELECT point_id, t, 2, 86400, 1000, '2026-01-03', 1, 1 FROM metering_point,"
-            " generate_series('2025-12-31T16:00Z'::timestamptz, '2026-01-30T16:00Z', '1 day') t WHERE code = 'P-601'"
+            " generate_series('2025-12-31T16:00Z'::timestamptz, '2026-03-30T16:00Z', '1 day') t WHERE code = 'P-601'"
         )
     now = exported("consumption").decode().splitlines()
     assert now[1] == "P-601,2026-01-02T00:00:00Z,2026-01-02T01:00:00Z,2,0.0015,estimated,linear,2,1"
     then = exported("consumption", known_at=datetime(2026, 1, 5, tzinfo=UTC)).decode().splitlines()
     assert then[1].split(",")[3] == "1"
-    month = (
-        exported("consumption", interval="month", start=datetime(2025, 12, 31, 16, tzinfo=UTC)).decode().splitlines()
-    )
-    assert month[1].startswith("P-601,2025-12-31T16:00:00Z,2026-01-31T16:00:00Z,0.008611111,")
+    months = exported("consumption", interval="month", start=datetime(2025, 12, 31, 16, tzinfo=UTC)).decode()
+    assert [line.split(",")[1:4] for line in months.splitlines()[1:]] == [
+        ["2025-12-31T16:00:00Z", "2026-01-31T16:00:00Z", "0.008611111"],
+        ["2026-01-31T16:00:00Z", "2026-02-28T16:00:00Z", "0.007777778"],
+        ["2026-02-28T16:00:00Z", "2026-03-31T16:00:00Z", "0.008611111"],
+    ]
     line = json.loads(exported("consumption", "jsonl").splitlines()[0])
     assert (line["energy_kwh"], line["flags"], line["method"]) == (2, ["estimated"], "linear")
 
