@@ -85,7 +85,8 @@ async def test_consumption_sums_to_months_and_shows_what_was_known(
     assert now[1] == "P-601,2026-01-02T00:00:00Z,2026-01-02T01:00:00Z,2,0.0015,estimated,linear,2,1"
     then = exported("consumption", known_at=datetime(2026, 1, 5, tzinfo=UTC)).decode().splitlines()
     assert then[1].split(",")[3] == "1"
-    months = exported("consumption", interval="month", start=datetime(2025, 12, 31, 16, tzinfo=UTC)).decode()
+    span = {"start": datetime(2025, 12, 31, 16, tzinfo=UTC), "end": datetime(2026, 4, 1, tzinfo=UTC)}
+    months = exported("consumption", interval="month", **span).decode()
     assert [line.split(",")[1:4] for line in months.splitlines()[1:]] == [
         ["2025-12-31T16:00:00Z", "2026-01-31T16:00:00Z", "0.008611111"],
         ["2026-01-31T16:00:00Z", "2026-02-28T16:00:00Z", "0.007777778"],
