@@ -21,7 +21,7 @@ from ingest.directory import Directory
 from ingest.errors import UnavailableError
 from ingest.model import Delivery, Outcome, Rejected, Resolved
 from ingest.pipeline_counters import PipelineCounters
-from ingest.pipeline_items import Item, ItemMaker
+from ingest.pipeline_items import Item, ItemMaker, Receipt
 from ingest.pipeline_writing import BatchWriter, DatabaseAwayError
 from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
@@ -141,22 +141,48 @@ class Pipeline:
         UnavailableError
             The pipeline is closing, or it closed before the delivery was safe: hand it in again elsewhere.
         """
-        return await (await self.offer(delivery))
+        return (await (await self.offer_all((delivery,))))[0]
 
     async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
         """Hand a delivery in; waits while the queue is full. The future resolves as `submit` does."""
+        taken = await self.offer_all((delivery,))
+        outcome: asyncio.Future[Outcome] = taken.get_loop().create_future()
+        taken.add_done_callback(lambda _: _pass_on(taken, outcome))
+        return outcome
+
+    async def offer_all(self, deliveries: Sequence[Delivery]) -> "asyncio.Future[list[Outcome]]":
+        """Hand deliveries in together; waits while the queue is full.
+
+        Returns
+        -------
+        Future
+            Resolves with their outcomes, in order, when all of them are safe; with UnavailableError if one is not.
+
+        Raises
+        ------
+        UnavailableError
+            The pipeline is closing.
+        """
         if self._closing:
             raise UnavailableError("the pipeline is closing", code="pipeline.closing")
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        item = Item(delivery, outcome)
-        self._open[id(item)] = item
-        self.counters.offered.labels(delivery.protocol).inc()
+        receipt = Receipt(len(deliveries))
+        items = [Item(delivery, receipt, place) for place, delivery in enumerate(deliveries)]
+        self._open.update((id(item), item) for item in items)
+        self.counters.took(deliveries)
+        queue = self._queue
+        put = 0
         try:
-            await self._queue.put(item)
+            for item in items:
+                if queue.full():
+                    await queue.put(item)
+                else:
+                    queue.put_nowait(item)
+                put += 1
         except BaseException:
-            self._open.pop(id(item), None)
+            for item in items[put:]:
+                self._open.pop(id(item), None)
             raise
-        return outcome
+        return receipt.future
 
     async def close(self) -> None:
         """Take nothing more, write what was taken; after the deadline the rest is spooled or refused."""
@@ -315,8 +341,8 @@ class Pipeline:
     def _answer(self, batch: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         for item, outcome in zip(batch, outcomes, strict=True):
             self._open.pop(id(item), None)
-            if item.outcome is not None and not item.outcome.done():
-                item.outcome.set_result(outcome)
+            if item.receipt is not None:
+                item.receipt.settle(item.place, outcome)
         self.counters.depth.set(len(self._open))
         self._settled.set()
 
@@ -335,7 +361,17 @@ class Pipeline:
     def _refuse(self, items: Sequence[Item], error: UnavailableError) -> None:
         for item in items:
             self._open.pop(id(item), None)
-            if item.outcome is not None and not item.outcome.done():
-                item.outcome.set_exception(error)
-                item.outcome.exception()  # a caller that no longer listens is no error
+            if item.receipt is not None:
+                item.receipt.refuse(error)
         self._settled.set()
+
+
+def _pass_on(taken: "asyncio.Future[list[Outcome]]", outcome: "asyncio.Future[Outcome]") -> None:
+    if outcome.done():
+        return
+    error = asyncio.CancelledError() if taken.cancelled() else taken.exception()
+    if error is None:
+        outcome.set_result(taken.result()[0])
+    else:
+        outcome.set_exception(error)
+        outcome.exception()  # a caller that no longer listens is no error

@@ -1,10 +1,11 @@
 """What the pipeline counts for /metrics: deliveries in, outcomes out, refusals by code, spool, depth, times."""
 
+from collections import Counter as Counts
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ingest.model import Outcome
+from ingest.model import Delivery, Outcome
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 10, 50, 100, 500, 1000, 2000, 5000)
@@ -40,6 +41,11 @@ class PipelineCounters:
         self.batch_deliveries = Histogram(
             "heatbook_batch_deliveries", "Deliveries a batch", buckets=_SIZES, registry=self.registry
         )
+
+    def took(self, deliveries: Iterable[Delivery]) -> None:
+        """Deliveries were handed in."""
+        for protocol, count in Counts(delivery.protocol for delivery in deliveries).items():
+            self.offered.labels(protocol).inc(count)
 
     def committed(self, outcomes: Iterable[Outcome], seconds: float) -> None:
         """A batch was committed in so many seconds."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import structlog
 
@@ -16,12 +17,40 @@ log = structlog.get_logger(__name__)
 _Key = tuple[str, datetime, bytes, str]
 
 
+class Receipt:
+    """What callers wait on: the outcomes of deliveries that were handed in together, once all of them are safe."""
+
+    __slots__ = ("_left", "_outcomes", "future")
+
+    def __init__(self, deliveries: int) -> None:
+        self.future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._outcomes: list[Outcome | None] = [None] * deliveries
+        self._left = deliveries
+
+    def settle(self, place: int, outcome: Outcome) -> None:
+        """The delivery at `place` is safe."""
+        if self._outcomes[place] is None:
+            self._outcomes[place] = outcome
+            self._left -= 1
+            if not self._left and not self.future.done():
+                self.future.set_result(cast("list[Outcome]", self._outcomes))
+
+    def refuse(self, error: BaseException) -> None:
+        """One of them is not safe, and nobody will make it so."""
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # a caller that no longer listens is no error
+
+
 @dataclass(slots=True)
 class Item:
-    """A delivery on its way; `decoded` is None until it was looked at (not at all while the database is away)."""
+    """A delivery on its way, and its place on a receipt; `decoded` is None until it was looked at (not at all while the
+    database is away).
+    """
 
     delivery: Delivery
-    outcome: "asyncio.Future[Outcome] | None" = None
+    receipt: Receipt | None = None
+    place: int = 0
     decoded: list[Decoded] | Rejected | None = None
     made: Resolved | Rejected | None = None
 
@@ -46,6 +75,9 @@ class ItemMaker:
 
     def make(self, item: Item) -> int:
         """Decode and resolve; the number of rows that came of it."""
+        if item.decoded is None and (recalled := self.resolver.recalled(item.delivery)) is not None:
+            item.made = recalled
+            return max(1, len(recalled.values))
         if item.decoded is None:
             known = self._made_before.pop(_key(item.delivery), None) if self._made_before else None
             item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
@@ -62,7 +94,7 @@ class ItemMaker:
     async def pairs(self, batch: Sequence[Item]) -> list[tuple[Delivery, Resolved | Rejected]]:
         """What the store is to keep of a batch; creates missing registers. Raises DatabaseAwayError."""
         for item in batch:
-            if item.decoded is None:
+            if item.made is None and item.decoded is None:
                 self.make(item)
         if any(item.made is None for item in batch):
             with self._writer.judging():

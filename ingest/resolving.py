@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
-from hashlib import blake2b
 from typing import Self, cast
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,7 @@ import structlog
 
 from compute.quality import Quality
 from ingest.clock import wall_now
+from ingest.clock_watch import ClockWatch
 from ingest.config import Settings
 from ingest.decoding import decode
 from ingest.decoding_mbus import KEY_MISSING
@@ -26,6 +26,8 @@ from ingest.decoding_state import DecodingState
 from ingest.directory import Directory, MeterEntry, UnitMismatchError
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
 from ingest.profiles import interpreted, profile_named
+from ingest.recall import Recall
+from ingest.store.packing import microseconds
 from protocols.errors import ProtocolError
 from protocols.registers import Register, RegisterReading
 from protocols.telegram import MeterId
@@ -34,12 +36,8 @@ log = structlog.get_logger(__name__)
 
 FUTURE = timedelta(minutes=15)
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
-# Battery heat meters drift up to this without anybody minding (V2).
-CLOCK_OFF_S = 900.0
 # Protocols of the telegrams that carry numbers as text, without the meter's own decimal place.
 TEXTUAL = frozenset({"mqtt", "reading"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,8 @@ class _Columns:
     statuses: list[MeterStatus] = field(default_factory=list)
     refused: list[Rejected] = field(default_factory=list)
     incomplete: bool = False
+    # The telegram that was collected last, of a meter that is registered.
+    whole: tuple[MeterEntry, Decoded] | None = None
 
 
 class DeliveryResolver:
@@ -96,11 +96,16 @@ class DeliveryResolver:
         self.directory = directory
         self.limits = limits or ResolvingLimits()
         self.state = state or DecodingState()
-        self.drifts_s: dict[int, float] = {}
+        self.watch = ClockWatch()
+        self._recall = Recall(directory, self.watch)
         self._wall = wall
         self._wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
-        # meter -> (digest of its last payload, its clock then): a gateway that repeats a stale answer shows here (V20).
-        self._last: dict[int, tuple[bytes, datetime, datetime]] = {}
+
+    def recalled(self, delivery: Delivery) -> Resolved | None:
+        """What the store keeps of a delivery that differs from an earlier one in values only, without decoding it."""
+        if len(delivery.payload) > self.limits.max_payload_bytes or self._unbelievable(delivery.read_at) is not None:
+            return None
+        return self._recall.made(delivery)
 
     def decoded(self, delivery: Delivery) -> list[Decoded] | Rejected:
         """The telegrams of a delivery, or why there are none."""
@@ -145,13 +150,15 @@ class DeliveryResolver:
                 why = f"the telegram of {identity.serial} is encrypted and the registry has no key for its meter"
                 columns.refused.append(Rejected(KEY_MISSING, why, field="key", meter=identity))
             else:
-                self._collect(columns, delivery, self._by_its_own_profile(delivery, entry, telegram), entry)
+                own = self._by_its_own_profile(delivery, entry, telegram)
+                self._collect(columns, delivery, own, entry)
+                columns.whole = entry, own
         if columns.incomplete:
             return None
         reason = columns.refused[0] if columns.refused else None
         if reason is not None and not columns.values:
             return reason
-        return Resolved(
+        resolved = Resolved(
             tuple(dict.fromkeys(columns.meter_ids)),
             tuple(columns.register_ids),
             tuple(columns.ts_us),
@@ -160,6 +167,10 @@ class DeliveryResolver:
             tuple(columns.statuses),
             reason,
         )
+        if len(telegrams) == 1 and columns.whole is not None:
+            entry, telegram = columns.whole
+            self._recall.learn(delivery, telegram, entry, entry.clock_zone or self.limits.zone, resolved)
+        return resolved
 
     async def prepare(self) -> None:
         """Create the registers that telegrams brought up. Raises psycopg.Error while the database is away."""
@@ -176,11 +187,6 @@ class DeliveryResolver:
             await self.directory.create_registers([(entry, register)])
         except (psycopg.DataError, psycopg.IntegrityError, ValueError) as error:
             log.error("register cannot be created", meter=entry.meter_id, register=register.name, reason=str(error))
-
-    def take_drifts(self) -> dict[int, float]:
-        """Seconds that meter clocks were ahead of the reading's instant, by meter, since the last call."""
-        taken, self.drifts_s = self.drifts_s, {}
-        return taken
 
     def _unbelievable(self, at: datetime) -> Rejected | None:
         now = self._wall()
@@ -239,8 +245,8 @@ class DeliveryResolver:
     def _collect(self, columns: _Columns, delivery: Delivery, telegram: Decoded, entry: MeterEntry) -> None:
         zone = entry.clock_zone or self.limits.zone
         meter_time = None if telegram.meter_time is None else _aware(telegram.meter_time, zone)
-        common, notes = self._judged(delivery, entry, meter_time)
-        read_us = _microseconds(delivery.read_at)
+        common, notes = self.watch.judged(delivery, entry.meter_id, meter_time)
+        read_us = microseconds(delivery.read_at)
         columns.meter_ids.append(entry.meter_id)
         for reading in telegram.readings:
             ts_us = read_us if reading.time is None else self._history_us(reading.time, zone)
@@ -272,29 +278,9 @@ class DeliveryResolver:
         columns.values.append(cast("int", reading.count))
         columns.flags.append(int(flags))
 
-    def _judged(self, delivery: Delivery, entry: MeterEntry, meter_time: datetime | None) -> tuple[Quality, list[str]]:
-        """Flags that all readings of a telegram share, and notes for its status."""
-        flags, notes = Quality.NONE, cast("list[str]", [])
-        if delivery.protocol == "reading":
-            flags |= Quality.MANUAL
-        if meter_time is None:
-            return flags, notes
-        drift_s = (meter_time - delivery.read_at).total_seconds()
-        self.drifts_s[entry.meter_id] = drift_s
-        if abs(drift_s) > CLOCK_OFF_S:
-            flags |= Quality.CLOCK
-        digest = blake2b(delivery.payload, digest_size=8).digest()
-        last = self._last.get(entry.meter_id)
-        if last is not None and last[:2] == (digest, meter_time) and last[2] != delivery.read_at:
-            flags |= Quality.STALE
-            notes.append("stale")
-        else:
-            self._last[entry.meter_id] = (digest, meter_time, delivery.read_at)
-        return flags, notes
-
     def _history_us(self, time: datetime, zone: tzinfo) -> int | None:
         at = _aware(time, zone)
-        return None if self._unbelievable(at) is not None else _microseconds(at)
+        return None if self._unbelievable(at) is not None else microseconds(at)
 
 
 def _in_registered_places(entry: MeterEntry, reading: RegisterReading) -> RegisterReading:
@@ -317,7 +303,3 @@ def _is_same(registered: MeterId, said: MeterId) -> bool:
 
 def _aware(time: datetime, zone: tzinfo) -> datetime:
     return (time if time.tzinfo is not None else time.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND

@@ -205,7 +205,7 @@ class Worker:
                 await self._report()
 
     async def _report(self) -> None:
-        await report_health(self.pool, self.name, self.tally, self.pipeline.resolver.take_drifts())
+        await report_health(self.pool, self.name, self.tally, self.pipeline.resolver.watch.take_drifts())
 
 
 def target_of(meter: FieldMeter) -> Target:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocols.profile_counts import Assignment, assignment_of, register_of
 from protocols.profile_history import HistoryRule, storage_times
@@ -39,6 +39,14 @@ class Interpretation:
     meter_time: datetime | None = None
     info_code: int | None = None
     flags: tuple[str, ...] = ()
+
+
+class Source(NamedTuple):
+    """A record that becomes a register reading, how it is counted, and the instant that the telegram gives it."""
+
+    record: DataRecord
+    assignment: Assignment
+    time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +179,20 @@ class MeterProfile:
             meter whose clock is far off undated.
         """
         meter_time = _clock_of(telegram)
-        times = storage_times(telegram, self.history, _trusted(meter_time, reference))
-        readings: list[RegisterReading] = []
+        readings = []
+        for record, assignment, time in self._sources(telegram, _trusted(meter_time, reference)):
+            count, error = assignment.count_of(record)
+            readings.append(RegisterReading(assignment.register, count, time, error))
+        info_code = self._info_code(telegram)
+        return Interpretation(tuple(readings), meter_time, info_code, self._flags(telegram, info_code))
+
+    def sources(self, telegram: Telegram, reference: datetime | None = None) -> list["Source"]:
+        """Which records the readings of `interpret` come from, and how each is counted, in the same order."""
+        return self._sources(telegram, _trusted(_clock_of(telegram), reference))
+
+    def _sources(self, telegram: Telegram, reference: datetime | None) -> list["Source"]:
+        times = storage_times(telegram, self.history, reference)
+        sources: list[Source] = []
         seen: set[tuple[str, datetime | None]] = set()
         assigned = self._assigned.setdefault((telegram.protocol, telegram.meter.medium), {})
         for record in telegram.records:
@@ -204,10 +224,8 @@ class MeterProfile:
             place = (assignment.register.name, time)
             if place not in seen:
                 seen.add(place)
-                count, error = assignment.count_of(record)
-                readings.append(RegisterReading(assignment.register, count, time, error))
-        info_code = self._info_code(telegram)
-        return Interpretation(tuple(readings), meter_time, info_code, self._flags(telegram, info_code))
+                sources.append(Source(record, assignment, time))
+        return sources
 
     def _assign(self, record: DataRecord, protocol: str, medium: str, storage: int) -> Assignment | None:
         rule = next((rule for rule in self.registers if rule.takes(record, storage)), None)

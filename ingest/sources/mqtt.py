@@ -7,7 +7,7 @@ the source reconnects with back-off until it is told to stop; then it waits a mo
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -27,12 +27,14 @@ from ingest.sources.mqtt_settings import MqttSettings
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
+# Messages that are handed in, and acknowledged, together.
+_TOGETHER = 128
 
 
 class Offering(Protocol):
-    """What the source needs of `ingest.pipeline.Pipeline`; the future resolves when the delivery is safe."""
+    """What the source needs of `ingest.pipeline.Pipeline`; the future resolves when all of the deliveries are safe."""
 
-    def offer(self, delivery: Delivery) -> Awaitable["asyncio.Future[Outcome]"]:
+    def offer_all(self, deliveries: Sequence[Delivery]) -> Awaitable["asyncio.Future[list[Outcome]]"]:
         """Waits while the queue is full."""
         ...
 
@@ -186,41 +188,43 @@ class MqttSource:
         return False
 
     async def _pump(self, connection: MqttConnection, line: AckLine) -> None:
+        inbox = self._inbox
         while True:
-            if not self._inbox:
+            if not inbox:
                 self._arrival.clear()
                 await self._arrival.wait()
-            message = self._inbox.popleft()
-            line.add(message.mid, message.qos, await self._handed_in(message, connection))
-            if len(self._inbox) <= self.settings.queue // 2:
+            messages = [inbox.popleft() for _ in range(min(len(inbox), _TOGETHER))]
+            deliveries = [delivery for message in messages for delivery in self._taken(message, connection)]
+            self.counters.offered += len(deliveries)
+            outcome = await self.pipeline.offer_all(deliveries) if deliveries else None
+            line.add([(message.mid, message.qos) for message in messages], outcome)
+            if len(inbox) <= self.settings.queue // 2:
                 connection.resume()
 
-    async def _handed_in(self, message: MQTTMessage, connection: MqttConnection) -> "asyncio.Future[Any] | None":
-        """The future that resolves when all of the message is safe; None where nothing of it is kept."""
+    def _taken(self, message: MQTTMessage, connection: MqttConnection) -> tuple[Delivery, ...]:
+        """What is to be kept of a message; a command that it calls for is published."""
         if message.retain and not self.settings.take_retained:
             # Stale by an unknown time; with a persistent session it was delivered when it was new.
             self.counters.retained_skipped += 1
-            return None
+            return ()
         if len(message.payload) > self.settings.max_payload_bytes:
             self.counters.oversized += 1
-        arrived_at = wall_now()
+        # The moment of handing in: a clock that is the wall gives one instant, which is then stored once.
+        read_at = self.clock.now()
+        arrived_at = read_at if isinstance(self.clock, SystemClock) else wall_now()
         self.last_message_at = arrived_at
-        taken = self._intake.deliveries(_topic(message), bytes(message.payload), arrived_at, self.clock.now())
+        taken = self._intake.deliveries(_topic(message), bytes(message.payload), arrived_at, read_at)
         if taken.command is not None:
             self.counters.rebirths += 1
             connection.publish(*taken.command)
-        futures = [await self.pipeline.offer(delivery) for delivery in taken.deliveries]
-        self.counters.offered += len(futures)
-        if len(futures) == 1:
-            return futures[0]
-        return asyncio.gather(*futures) if futures else None
+        return taken.deliveries
 
     # -- from the acknowledgement line
 
-    def _acknowledge(self, mid: int, qos: int) -> None:
+    def _acknowledge(self, messages: list[tuple[int, int]]) -> None:
         if self._connection is not None:
-            self._connection.acknowledge(mid, qos)
-            self.counters.acknowledged += 1
+            self._connection.acknowledge(messages)
+            self.counters.acknowledged += len(messages)
             self.changed.set()
 
     def _not_safe(self, failure: BaseException) -> None:

@@ -5,10 +5,8 @@ broker hold the rest; a connection is used once, a new one is made after every l
 """
 
 import asyncio
-import contextlib
-import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -20,33 +18,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.sources.errors import LineClosedError, RefusedError
 from ingest.sources.mqtt_settings import MqttSettings
+from ingest.sources.mqtt_stream import StreamClient, StreamSocket
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
-_READ_BYTES = 1 << 16
 # Packets a turn of the loop, so that timers and other sockets get theirs.
 _PACKETS_A_TURN = 64
-
-
-class BufferedClient(Client):
-    """paho reads a packet's head byte by byte, three system calls a message; this serves it from one large read."""
-
-    _held = b""
-    _at = 0
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if self._at >= len(self._held):
-            # What is received here belongs to this connection only: a connection object is used once.
-            self._held, self._at = super()._sock_recv(_READ_BYTES), 0
-        piece = self._held[self._at : self._at + bufsize]
-        self._at += len(piece)
-        return piece
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes read from the socket and not yet taken by the protocol."""
-        return len(self._held) - self._at
 
 
 class ClosingSocket(ssl.SSLSocket):
@@ -73,15 +51,15 @@ class MqttConnection:
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
-        self._socket: Any = None
+        self._socket: StreamSocket | None = None
         self._paused = False
         self._attached = False
         self._client = self._make_client()
 
-    def _make_client(self) -> BufferedClient:
+    def _make_client(self) -> StreamClient:
         settings = self.settings
         version = MQTTProtocolVersion.MQTTv5 if settings.version == 5 else MQTTProtocolVersion.MQTTv311
-        client = BufferedClient(
+        client = StreamClient(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             clean_session=None if settings.version == 5 else False,
@@ -176,8 +154,22 @@ class MqttConnection:
             self._loop.remove_writer(sock)
 
     def _writable(self) -> None:
+        """Hand what paho has to the socket, and the socket's to the network, as far as both take it."""
         if self._client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._end("writing failed")
+            return
+        sock = self._socket
+        if sock is None:
+            return
+        try:
+            sent = sock.flush()
+        except OSError as error:
+            self._end(f"writing failed: {error}")
+            return
+        if not sent and self._attached:
+            self._loop.add_writer(sock, self._writable)
+        elif sent and self._attached:
+            self._loop.remove_writer(sock)
 
     def _readable(self) -> None:
         for _ in range(_PACKETS_A_TURN):
@@ -186,16 +178,10 @@ class MqttConnection:
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._end("reading failed")
                 return
-            if not self._pending():
+            if self._socket is None or not self._socket.pending():
                 return
         # The selector does not see bytes that were already read.
         self._loop.call_soon(self._readable)
-
-    def _pending(self) -> int:
-        held = self._client.held_bytes
-        if held or not isinstance(self._socket, ssl.SSLSocket):
-            return held
-        return self._socket.pending()
 
     def pause(self) -> None:
         """Stop reading: the broker and TCP hold what comes."""
@@ -251,9 +237,12 @@ class MqttConnection:
 
     # -- what the source does with it
 
-    def acknowledge(self, mid: int, qos: int) -> None:
-        """Tell the broker that a message is safe."""
-        self._client.ack(mid, qos)
+    def acknowledge(self, messages: Iterable[tuple[int, int]]) -> None:
+        """Tell the broker that messages (packet number, QoS) are safe; all in one piece."""
+        ack = self._client.ack
+        for mid, qos in messages:
+            ack(mid, qos)
+        self.flush()
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send a command (a Sparkplug rebirth), at most once."""
@@ -266,7 +255,7 @@ class MqttConnection:
 
     def flush(self) -> None:
         """Write what waits to be written, as far as the socket takes it."""
-        if self._socket is not None and self._client.want_write():
+        if self._socket is not None and (self._client.want_write() or self._socket.waiting):
             self._writable()
 
     def close(self, reason: str = "closed") -> None:
@@ -279,8 +268,6 @@ class MqttConnection:
         sock = self._socket
         if sock is not None:
             self._socket_closed(self._client, None, sock)
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         if self._subscribed.done() and not self._subscribed.cancelled():
             self._subscribed.exception()

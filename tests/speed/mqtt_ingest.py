@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
@@ -102,10 +103,10 @@ def discarding(port: int, payloads: list[bytes]) -> float:
 class Discarding:
     """A pipeline that takes everything at once: what the source itself costs."""
 
-    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
+    async def offer_all(self, deliveries: Sequence[Delivery]) -> "asyncio.Future[list[Outcome]]":
         """Safe at once."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        future.set_result(Outcome("stored", 1))
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        future.set_result([Outcome("stored", 1)] * len(deliveries))
         return future
 
 

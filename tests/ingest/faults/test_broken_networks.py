@@ -159,7 +159,7 @@ async def test_a_meter_clock_of_2000_is_kept_beside_the_reading_and_never_is_its
     old = meter.telegram_bytes(datetime(2000, 1, 1, 0, 5, tzinfo=UTC))
     async with Pipeline(pool=store_pool, directory=directory) as pipeline:
         outcome = await pipeline.submit(Delivery("cjt188", old, now, now, "dtu/1", meter_id=meter_id))
-        drift_s = pipeline.resolver.take_drifts()[meter_id]
+        drift_s = pipeline.resolver.watch.take_drifts()[meter_id]
     assert outcome.state == "stored"
     assert drift_s < -20 * 365 * 86_400
     assert await book.value("SELECT bool_and(ts = %s AND flags & %s <> 0) FROM reading", now, int(Quality.CLOCK))

@@ -1,7 +1,7 @@
 """A publisher, and an intake that commits on demand: the source's counterpart where no database is needed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -21,7 +21,10 @@ class GatedIntake:
         self.immediate = True
         self.grown = asyncio.Event()
 
-    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
+    async def offer_all(self, deliveries: Sequence[Delivery]) -> "asyncio.Future[list[Outcome]]":
+        return asyncio.gather(*map(self._future, deliveries))
+
+    def _future(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.deliveries.append(delivery)
         self.futures.append(future)
