@@ -21,6 +21,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("/intake", marked("Intake"), "technician"),
     ("/billing", marked("Billing"), "figures"),
     ("/reports", marked("Reports"), "lead"),
+    ("/rules", marked("Rules"), "reviewer"),
     ("/people", marked("People"), "lead"),
 )
 _PALETTE = {

@@ -28,6 +28,7 @@ from api.console.points_list import points_page
 from api.console.queue import queue_page
 from api.console.reports import reports_page, sample_page
 from api.console.rounds import campaign_page, route_page
+from api.console.rules import rules_page, trial_page
 from api.console.session import Visitor, texts_of, to_login, visitor_of
 from api.context import Context
 from ingest.errors import ForbiddenError, NotFoundError
@@ -132,6 +133,14 @@ def _pages(parts: Context) -> None:
     @ui.page("/people")
     async def people(request: Request, before: int | None = None, person: str = "") -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: people_page(visitor, before=before, person=person))
+
+    @ui.page("/rules")
+    async def rules(request: Request, group: str = "default") -> Response | None:
+        return await _shown(request, parts, "reviewer", lambda visitor: rules_page(visitor, group=group[:60]))
+
+    @ui.page("/rules/trials/{trial_id}")
+    async def trial(request: Request, trial_id: int) -> Response | None:
+        return await _shown(request, parts, "reviewer", lambda visitor: trial_page(visitor, trial_id))
 
     _field_pages(parts)
 
