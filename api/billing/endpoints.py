@@ -133,7 +133,7 @@ async def _page(
     return formats.json_response(page(rows, limit, following), {"ETag": etag})
 
 
-async def _bulk(parts: Context, form: str, choice: Choice) -> AsyncIterator[bytes]:
+async def _bulk(parts: Context, form: str, choice: Choice) -> AsyncIterator[formats.Block]:
     async with parts.pool.connection() as connection, connection.transaction():
         await feed.one_view(connection)
         async for block in formats.STREAMS[form](connection, choice):

@@ -1,28 +1,25 @@
 """Bulk answers of a period's quantities: streams in flat memory, whatever the number of points.
 
-CSV is written by the database itself (COPY); Arrow, Parquet, JSON lines and XLSX are made from column batches. A
-stream is
-one statement's view of the data or one repeatable-read transaction's: a freeze in between shows in none of its rows
-or all.
+All are made from the same column batches. A stream is one repeatable-read transaction's view of the data: a freeze in
+between shows in none of its rows or all.
 """
 
 import asyncio
 import io
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from openpyxl import Workbook
 from psycopg import AsyncConnection
 from starlette.responses import Response
 
 from api.billing.columns import SCHEMA, Choice, batches
-from ingest.store.feed import BULK_FROM
+from api.billing.lines import csv_header, csv_lines, json_lines
 
 MEDIA: Final[dict[str, str]] = {
     "csv": "text/csv",
@@ -31,15 +28,14 @@ MEDIA: Final[dict[str, str]] = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-CSV_COLUMNS: Final[LiteralString] = """
-q.quantity_id, b.code AS period, p.code AS point, p.account, a.code AS area, q.service, q.version, q.state, q.energy_j,
-half_even(q.energy_j, 3600) * 0.001 AS energy_kwh, half_even(q.energy_j, 1000) * 0.000001 AS energy_gj,
-q.volume_ml, half_even(q.volume_ml, 1000) * 0.001 AS volume_m3, q.share_measured, q.share_estimated, q.share_edited,
-q.quality, q.reason, q.days_in_service, q.days_suspended, q.heated_area_m2, q.degree_days, q.previous_id, q.cause,
-q.created_at
-"""
 _BLOCK: Final = 65_536
+# A continuation mark and a message of length 0 (Arrow columnar format, IPC streaming).
+_END_OF_STREAM: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _XLSX_ROWS: Final = 1_048_575
+
+
+# What a stream yields: bytes, or a view of an Arrow buffer that nobody copies.
+Block = bytes | memoryview
 
 
 def json_response(body: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -48,85 +44,24 @@ def json_response(body: Any, headers: Mapping[str, str] | None = None) -> Respon
 
 
 async def csv_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[bytes]:
-    """Lines of CSV with a header, in blocks as the database sends them."""
-    query: LiteralString = (
-        f"COPY (SELECT {CSV_COLUMNS} {BULK_FROM} ORDER BY q.point_id, q.service) TO STDOUT (FORMAT csv, HEADER)"
-    )
-    values = {"period": choice.period_id, "areas": choice.areas, "states": choice.states, "point": 0, "service": -1}
-    block: list[bytes] = []
-    size = 0
-    async with connection.cursor().copy(query, values) as copy:
-        async for data in copy:
-            block.append(bytes(data))
-            size += len(data)
-            if size > _BLOCK:
-                yield b"".join(block)
-                block, size = [], 0
-    if block:
-        yield b"".join(block)
-
-
-class QuantityLine(msgspec.Struct, array_like=False, gc=False):
-    """One quantity as bulk JSON gives it; decimals are strings."""
-
-    quantity_id: int
-    period: str
-    point: str
-    account: str | None
-    area: str
-    service: int
-    version: int
-    state: str
-    energy_j: int | None
-    energy_kwh: str | None
-    energy_gj: str | None
-    volume_ml: int | None
-    volume_m3: str | None
-    share_measured: float
-    share_estimated: float
-    share_edited: float
-    quality: str
-    reason: str
-    days_in_service: float
-    days_suspended: float
-    heated_area_m2: str | None
-    degree_days: float | None
-    previous_id: int | None
-    cause: str | None
-    created_at: str
-
-
-assert tuple(QuantityLine.__struct_fields__) == tuple(SCHEMA.names)
+    """Lines of CSV with a header."""
+    yield csv_header()
+    async for batch in batches(connection, choice):
+        yield csv_lines(batch)
 
 
 async def jsonl_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[bytes]:
-    """One JSON object a line."""
-    encoder = msgspec.json.Encoder()
+    """One JSON object a line; decimals are strings."""
     async for batch in batches(connection, choice):
-        yield encoder.encode_lines(_lines(batch))
+        yield json_lines(batch)
 
 
-def _lines(batch: pa.RecordBatch) -> list[QuantityLine]:
-    columns = []
-    for field, column in zip(SCHEMA, batch.columns, strict=True):
-        if pa.types.is_decimal(field.type):
-            column = column.cast(pa.string())
-        elif pa.types.is_timestamp(field.type):
-            column = pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
-        columns.append(column.to_pylist())
-    return list(map(QuantityLine, *columns))
-
-
-async def arrow_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[bytes]:
-    """An Arrow IPC stream."""
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, SCHEMA) as writer:
-        async for batch in batches(connection, choice):
-            writer.write_batch(batch)
-            yield sink.getvalue()
-            sink.seek(0)
-            sink.truncate()
-    yield sink.getvalue()
+async def arrow_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[Block]:
+    """An Arrow IPC stream: schema, batches, end."""
+    yield memoryview(SCHEMA.serialize())
+    async for batch in batches(connection, choice):
+        yield memoryview(batch.serialize())
+    yield memoryview(_END_OF_STREAM)
 
 
 async def parquet_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[bytes]:
@@ -197,7 +132,7 @@ def _cell(value: Any) -> Any:
     return value
 
 
-STREAMS: Final = {
+STREAMS: Final[dict[str, Callable[[AsyncConnection[Any], Choice], AsyncIterator[Block]]]] = {
     "csv": csv_stream,
     "jsonl": jsonl_stream,
     "arrow": arrow_stream,

@@ -301,5 +301,6 @@ async def findings(
 
 async def newest(connection: AsyncConnection[Any], period_id: int) -> int:
     """Transaction number of the period's latest write; 0 where there is none."""
-    query = "SELECT coalesce(max(transaction::text::numeric), 0)::int8 AS n FROM billing_quantity WHERE period_id = %s"
-    return int((await _rows(connection, query, (period_id,)))[0]["n"])
+    query = "SELECT transaction::text AS n FROM billing_quantity WHERE period_id = %s ORDER BY transaction DESC LIMIT 1"
+    rows = await _rows(connection, query, (period_id,))
+    return int(rows[0]["n"]) if rows else 0

@@ -5,7 +5,6 @@ a row
 that sorts before one already shown. So a consumer that keeps its cursor misses nothing.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
@@ -51,18 +50,17 @@ SELECT {COLUMNS}, q.determinants, q.point_id, q.period_id, p.area_id, f.energy_j
        f.volume_ml AS previous_volume_ml
 {_FROM} LEFT JOIN billing_quantity f ON f.quantity_id = q.previous_id WHERE q.quantity_id = %s
 """
-# The index of pages gives the newest version of each quantity first: no row is compared with another.
-_NEWEST: Final[LiteralString] = """
-SELECT DISTINCT ON (point_id, service) * FROM billing_quantity
-WHERE period_id = %(period)s AND (point_id, service) > (%(point)s, %(service)s)
-ORDER BY point_id, service, version DESC
+# A chunk of prepared lines as two runs of bytes: nothing is joined, computed or sorted on the way out.
+_LINES: Final[LiteralString] = """
+SELECT string_agg(numbers, ''::bytea), string_agg(texts, ''::bytea) FROM (
+    SELECT numbers, texts FROM billing_line l
+    WHERE period_id = %(period)s AND (point_id, service) > (%(point)s, %(service)s)
+      AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+      AND (%(areas)s::int[] IS NULL
+           OR EXISTS (SELECT 1 FROM metering_point p WHERE p.point_id = l.point_id AND p.area_id = ANY(%(areas)s)))
+    ORDER BY point_id, service LIMIT %(limit)s
+) AS chunk
 """
-_JOINED: Final[LiteralString] = """
-q JOIN billing_period b USING (period_id) JOIN metering_point p USING (point_id) JOIN area a USING (area_id)
-WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s)) AND (%(states)s::text[] IS NULL OR q.state =
-ANY(%(states)s))
-"""
-BULK_FROM: Final[LiteralString] = f"FROM ({_NEWEST}) {_JOINED}"
 
 
 async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:
@@ -139,43 +137,28 @@ async def acknowledge(connection: AsyncConnection[Any], caller: str, quantity_id
     return (await connection.execute(query, (caller, quantity_ids))).rowcount
 
 
-def chunk_query(
-    numbers: Mapping[str, LiteralString], floats: Mapping[str, LiteralString], texts: Mapping[str, LiteralString]
-) -> LiteralString:
-    """A query that gives a chunk of quantities as one row of column arrays.
-
-    Numbers come as int8 arrays (NULL as the smallest), floats as float8 arrays (NULL as NaN), texts as two values:
-    an int8
-    array of byte lengths (NULL as -1) and all bytes one after the other. Two more values follow: how many quantities
-    were
-    looked at, and (point, service) of the last; within a chunk rows come in any order. Parameters as BULK_FROM, with
-    `point`, `service` of the last one
-    before, and
-    `limit`.
-    """
-    inner: list[LiteralString] = []
-    outer: list[LiteralString] = []
-    for name, expression in numbers.items():
-        inner.append(f"coalesce({expression}, (-9223372036854775808)::int8) AS {name}")
-        outer.append(f"array_send(array_agg({name}))")
-    for name, expression in floats.items():
-        inner.append(f"coalesce({expression}, 'NaN'::float8) AS {name}")
-        outer.append(f"array_send(array_agg({name}))")
-    for name, expression in texts.items():
-        inner.append(f"{expression} AS {name}")
-        outer.append(f"array_send(array_agg(coalesce(octet_length({name}), -1)::int8))")
-        outer.append(f"convert_to(string_agg({name}, ''), 'UTF8')")
-    columns: LiteralString = ", ".join(outer)
-    chosen: LiteralString = ", ".join(inner)
-    return (
-        f"WITH page AS MATERIALIZED ({_NEWEST} LIMIT %(limit)s),"
-        f" chunk AS (SELECT {chosen} FROM page {_JOINED})"
-        f" SELECT {columns}, (SELECT count(*) FROM page), (SELECT ARRAY[point_id::int, service::int] FROM page"
-        " ORDER BY point_id DESC, service DESC LIMIT 1) FROM chunk"
-    )
+async def lines(
+    connection: AsyncConnection[Any],
+    period_id: int,
+    *,
+    after: tuple[int, int],
+    limit: int,
+    areas: list[int] | None = None,
+    states: list[str] | None = None,
+) -> tuple[bytes, bytes]:
+    """Numbers and texts of the next `limit` prepared lines after (point_id, service); see 0014_billing_lines.sql."""
+    values = {
+        "period": period_id,
+        "point": after[0],
+        "service": after[1],
+        "areas": areas,
+        "states": states,
+        "limit": limit,
+    }
+    row = await (await connection.cursor(binary=True).execute(_LINES, values)).fetchone()
+    return (b"", b"") if row is None or row[0] is None else (row[0], row[1])
 
 
 async def one_view(connection: AsyncConnection[Any]) -> None:
-    """Let every further statement of the transaction see the data as of now, and sort a chunk in memory."""
+    """Let every further statement of the transaction see the data as of now."""
     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    await connection.execute("SET LOCAL work_mem = '64MB'")

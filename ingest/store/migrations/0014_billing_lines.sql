@@ -71,14 +71,13 @@ CREATE TRIGGER billing_line_gone AFTER DELETE ON billing_quantity REFERENCING OL
 CREATE FUNCTION billing_line_renamed() RETURNS trigger LANGUAGE plpgsql AS
 $$BEGIN
   UPDATE billing_line l SET numbers = s.numbers, texts = s.texts FROM billing_line_source s
-  WHERE l.point_id = NEW.point_id
+  WHERE s.point_id = NEW.point_id
     AND (s.period_id, s.point_id, s.service, s.version) = (l.period_id, l.point_id, l.service, l.version);
   RETURN NULL;
 END$$;
 CREATE TRIGGER billing_line_renamed AFTER UPDATE OF code, account, area_id ON metering_point FOR EACH ROW
     WHEN ((OLD.code, OLD.account, OLD.area_id) IS DISTINCT FROM (NEW.code, NEW.account, NEW.area_id))
     EXECUTE FUNCTION billing_line_renamed();
-CREATE INDEX billing_line_point ON billing_line (point_id);
 
 INSERT INTO billing_line
 SELECT DISTINCT ON (period_id, point_id, service) period_id, point_id, service, version, state, numbers, texts
