@@ -40,6 +40,7 @@ EXPLAINS: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.JUMP: (Kind.UNDERCOOLING,),
     Kind.LEAKAGE: (Kind.UNDERCOOLING, Kind.JUMP),
     Kind.UNDERCOOLING: (Kind.LEAKAGE,),
+    Kind.COMMS_LOSS: (Kind.GARBAGE, Kind.DECREASE),
     Kind.LOW_USE: (Kind.NEIGHBOURS, Kind.UNDERCOOLING),
 }
 # Days by which a symptom may stand out before or after its cause.
@@ -53,14 +54,18 @@ STANDING_DAYS: Mapping[Kind, int] = {
     Kind.LEAKAGE: 60,
     Kind.UNDERCOOLING: 400,
 }
+# A meter that stays silent this long after a doubtful reading was read by eye meanwhile.
+OUTLASTS_DAYS = 2
 # A leak is proven only when the season is over, but it lifted use before.
 LEADING_DAYS: Mapping[Kind, int] = {Kind.LEAKAGE: 60}
 NEAR_DAYS = 10
 # What at a flat throws its building's balance.
 _UNBALANCES = (
     Kind.UNIT_ERROR, Kind.FACTOR_ERROR, Kind.LOW_USE, Kind.ZERO_USE, Kind.SWAPPED_SENSORS, Kind.SENSOR_FAULT,
-    Kind.BEHIND, Kind.GARBAGE, Kind.NEIGHBOURS,
+    Kind.BEHIND, Kind.GARBAGE, Kind.NEIGHBOURS, Kind.USE_WHILE_INACTIVE, Kind.DECREASE,
 )  # fmt: skip
+# Those of them that count heat which the master never gave, for as long as nobody mends them.
+_OVERCOUNTS = (Kind.UNIT_ERROR, Kind.FACTOR_ERROR, Kind.USE_WHILE_INACTIVE)
 # Kinds that one event brings over many points at once.
 SHARED = (Kind.COMMS_LOSS, Kind.ZERO_USE)
 LEAST, SHARE = 4, 0.5
@@ -98,6 +103,13 @@ def causes(findings: Sequence[Finding], parent: Int64) -> list[Finding]:
 
 def _explains(cause: Finding, symptom: Finding) -> bool:
     # An open bypass also lifts use a little; a stuck valve also spoils the cooling: the stronger sign decides.
+    if {cause.kind, symptom.kind} == {Kind.LEAKAGE, Kind.UNDERCOOLING}:
+        # Water that runs all summer through an open bypass was badly cooled in winter: what was seen first is the cause.
+        return cause.from_us < symptom.from_us and _together(cause, symptom)
+    if Kind.COMMS_LOSS in (cause.kind, symptom.kind) and {cause.kind, symptom.kind} & {Kind.GARBAGE, Kind.DECREASE}:
+        silence, doubt = (cause, symptom) if cause.kind is Kind.COMMS_LOSS else (symptom, cause)
+        outlasts = silence.to_us > doubt.to_us + OUTLASTS_DAYS * DAY_US and silence.from_us <= doubt.to_us
+        return outlasts == (cause is silence) and symptom.kind in EXPLAINS[cause.kind] and _together(cause, symptom)
     if cause.kind is Kind.UNDERCOOLING and symptom.kind is Kind.JUMP:
         return cause.severity is Severity.CRITICAL and _together(cause, symptom)
     if cause.kind is Kind.JUMP and symptom.kind is Kind.UNDERCOOLING and symptom.severity is Severity.CRITICAL:
@@ -106,7 +118,9 @@ def _explains(cause: Finding, symptom: Finding) -> bool:
 
 
 def _unbalances(flat: Finding, house: Finding) -> bool:
-    """Whether a flat's fault began with the house's imbalance and is large enough to make it."""
+    """Whether a flat's fault began with the house's imbalance, or stood before it, and is large enough to make it."""
+    if flat.kind in _OVERCOUNTS and house.observed < 0 and flat.from_us <= house.to_us:
+        return True
     near = abs(flat.from_us - house.from_us) <= NEAR_DAYS * DAY_US
     return near and flat.energy_at_stake_kwh >= 0.3 * house.energy_at_stake_kwh
 

@@ -43,3 +43,14 @@ def usual_before(values: Float64, window: int = 42, gap: int = 7, least: int = 1
     result = np.empty(values.shape)
     medians_before(np.ascontiguousarray(values, np.float64), window, gap, least, result)
     return result
+
+
+def coldest_before(cold: Float64, counted: Bool, window: int = 56) -> Float64:
+    """(p, d) greatest `cold` (degree days, or what stands for them) of the counted days among the `window` before
+    each day: what a signature has seen; 0 where there was none.
+    """
+    seen = np.where(counted, np.nan_to_num(cold), 0.0)
+    result = np.zeros(cold.shape)
+    for back in range(1, min(window + 1, cold.shape[1])):
+        np.maximum(result[:, back:], seen[:, :-back], out=result[:, back:])
+    return result

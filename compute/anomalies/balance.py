@@ -1,4 +1,8 @@
-"""Balance: the building's master meter against the sum of its flats (H15)."""
+"""Balance: the building's master meter against the sum of its flats (H15).
+
+What risers lose hardly depends on the weather, so its share grows when the house uses little: a change counts only
+where the lost heat itself has changed by as much of the house's usual use.
+"""
 
 from dataclasses import dataclass
 
@@ -24,6 +28,8 @@ class Balance:
     fit_days: int = 21
     known_percent: float = 85.0
     first_percent: float = 30.0
+    first_low_percent: float = -10.0
+    first_hdd_k: float = 8.0
 
 
 def detect(days: Days, limits: Balance) -> list[Finding]:
@@ -50,18 +56,24 @@ def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[F
     steps = 50.0 * max(days.points.energy_step_kwh[master], days.points.energy_step_kwh[flats].max())
     with np.errstate(invalid="ignore", divide="ignore"):
         cold = np.where(np.isfinite(days.hdd_k[master]), days.hdd_k[master] > limits.hdd_k, True)
-        ready = (n >= limits.days - 2) & (master_kwh > steps) & days.in_season[master] & cold
+        ready = whole & (n >= limits.days - 2) & (master_kwh > steps) & days.in_season[master] & cold
         lost = np.where(ready, 100.0 * (1.0 - flats_kwh / master_kwh), np.nan)
-    usual = _usual(lost, limits.fit_days)
+    count = np.maximum(n, 1.0)
+    usual, loss = _usual(lost, limits.fit_days), np.where(np.isfinite(lost), (master_kwh - flats_kwh) / count, np.nan)
+    usual_loss = _usual(loss, limits.fit_days)
+    usual_use = _usual(np.where(np.isfinite(lost), master_kwh / count, np.nan), limits.fit_days)
     with np.errstate(invalid="ignore"):
         outside = (lost < limits.low_percent) | (lost > limits.high_percent)
         # Before anything is usual, the losses of a mild autumn must not alarm.
-        first = (lost < limits.low_percent) | (lost > limits.first_percent)
-        changed = np.abs(lost - usual) > limits.change_points
+        degrees = trailing_sum(days.hdd_k[master][None, :], limits.days)[0] / limits.days
+        deep = np.where(np.isfinite(days.hdd_k[master]), degrees > limits.first_hdd_k, True)
+        first = ((lost < limits.first_low_percent) | (lost > limits.first_percent)) & deep
+        more = np.abs(loss - usual_loss) > limits.change_points / 100.0 * usual_use
+        changed = (np.abs(lost - usual) > limits.change_points) & more
     mask = (
         (first & ~np.isfinite(usual))
         | (changed & np.isfinite(usual) & outside)
-        | (lost - usual > 2 * limits.change_points)
+        | ((lost - usual > 2 * limits.change_points) & more)
     )
     found = []
     for _, start, end in runs(mask[None, :], bridge=3):
@@ -72,6 +84,7 @@ def _of_master(days: Days, master: int, flats: Int64, limits: Balance) -> list[F
             Finding(
                 master, Kind.BALANCE, "H15", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]), seen,
                 limits.low_percent, limits.high_percent, "%", max(stake, 0.0), 0.8, {"flats": float(len(flats))},
+                int(days.bounds[start + 1]),
             )
         )  # fmt: skip
     return found

@@ -1,9 +1,12 @@
 """Factor error: energy does not fit volume and temperatures, so pulse value, factor or mounting side are wrong (H1,
 H2, H3).
 
-Coarse displays and hourly temperatures blur a day; sums over a week and a month are sharp.
+Coarse displays and hourly temperatures blur a day; sums over a week and a month are sharp. Where the meter sums volume
+times temperature itself (E8, E9), the other mounting side is told by that; else by the temperatures, if the water
+never rests.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +14,23 @@ import numpy as np
 from compute.days import Days
 from compute.findings import Finding, Kind, Severity, grade, group_median, persistent, runs, trailing_sum
 from compute.kernels.compiled import Bool, Float64
-from compute.signature import usual_before
+from compute.signature import KWH_PER_M3K, usual_before
 
 
 @dataclass(frozen=True, slots=True)
 class FactorError:
-    """`percent` over `days` days with at most `idle_h` hours a day without flow; the other mounting side: a move of
-    at least `side_percent` over `side_days` that fits to a share of `side_fit`.
+    """`percent` over `days` days with at most `idle_h` hours a day without flow; `idle_percent` more for every hour
+    beyond, and then it must have moved from the point's usual and the flowing hours must show `flow_steps`. The other mounting side: a move of at least
+    `side_percent` over `side_days` that fits to a share of `side_fit`, for `side_told_days` with the meter's own sums
+    or `side_days_in_a_row` without, at `side_difference_k` between supply and return.
     """
 
     percent: float = 10.0
     fail_percent: float = 15.0
     days: int = 7
     idle_h: float = 2.0
+    idle_percent: float = 1.5
+    flow_steps: float = 5.0
     min_kwh: float = 20.0
     min_steps: float = 60.0
     side_days: int = 28
@@ -31,19 +38,28 @@ class FactorError:
     side_fit: float = 0.3
     side_idle_h: float = 0.5
     side_hdd_k: float = 6.0
+    side_difference_k: float = 28.0
+    side_steps: float = 500.0
+    side_told_days: int = 10
+    side_days_in_a_row: int = 14
 
 
 def detect(days: Days, limits: FactorError) -> list[Finding]:
     """One finding a run of days at whose end energy and heat balance disagree."""
     residual, sure = _residual(days, limits.days, limits)
     # Where the flow comes and goes within the hour, hourly temperatures do not belong to it: everybody's balance
-    # shifts.
-    idle = trailing_sum(days.idle_h, limits.days) <= limits.idle_h * limits.days
+    # shifts, and the point's own in a way that only its past tells.
+    resting_h = np.maximum(trailing_sum(days.idle_h, limits.days) / limits.days - limits.idle_h, 0.0)
+    limit = limits.percent + limits.idle_percent * resting_h
     common = group_median(np.where(sure, residual, np.nan), days.points.area, least=5)
+    usual = usual_before(np.where(sure, residual, np.nan))
     with np.errstate(invalid="ignore"):
-        apart = np.abs(residual - np.nan_to_num(common)) > limits.percent
-        wrong = sure & idle & apart & (np.abs(residual) > limits.percent) & days.active & days.in_season
-    wrong = persistent(wrong, 3, 3)
+        wrong = sure & (np.abs(residual - np.nan_to_num(common)) > limit) & (np.abs(residual) > limit)
+        flowing_h = np.maximum(24.0 * limits.days - trailing_sum(days.idle_h, limits.days), 1.0)
+        steps = limits.flow_steps * days.points.volume_step_m3[:, None] * flowing_h
+        sharp = trailing_sum(days.volume_m3, limits.days) > steps
+        wrong &= (resting_h == 0.0) | ((np.abs(residual - usual) > limit) & sharp)
+    wrong = persistent(wrong & days.active & days.in_season, 3, 3)
     found = [_finding(days, residual, span, limits) for span in runs(wrong, bridge=7)]
     return found + _other_side(days, limits)
 
@@ -68,36 +84,67 @@ def _finding(days: Days, residual: Float64, span: tuple[int, int, int], limits: 
         row, Kind.FACTOR_ERROR, "H1", grade(abs(seen) > limits.fail_percent),
         int(days.bounds[begin]), int(days.bounds[end]),
         seen, -limits.percent, limits.percent, "%", stake, 0.9, {"ratio": 1.0 + seen / 100.0},
+        int(days.bounds[first + 1]),
     )  # fmt: skip
 
 
 def _other_side(days: Days, limits: FactorError) -> list[Finding]:
     """A month whose balance has moved by what the flow sensor on the other side would move it (H2)."""
     window = limits.side_days
-    residual, sure = _residual(days, window, limits)
     balance, other = trailing_sum(days.balance_kwh, window), trailing_sum(days.other_kwh, window)
-    full = trailing_sum(np.isfinite(days.measured_kwh).astype(np.float64), window) >= window - 4
-    idle = trailing_sum(days.idle_h, window) <= limits.side_idle_h * window
-    cold = trailing_sum(days.hdd_k, window) >= limits.side_hdd_k * window
-    able = sure & full & idle & cold & days.active & days.in_season
+    warmth = trailing_sum(days.supply_c - days.return_c, window)
+    able = days.active & days.in_season & (trailing_sum(days.hdd_k, window) >= limits.side_hdd_k * window)
+    able &= warmth >= limits.side_difference_k * window
+    able &= trailing_sum(days.measured_kwh, window) > limits.side_steps * days.points.energy_step_kwh[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.where(able, residual, np.nan)
-        apart = apart - group_median(apart, days.points.area, least=5)
-        move = 100.0 * (other / balance - 1.0)
-        moved = apart - usual_before(apart, window=window + 35, gap=window, least=7)
-        fits = np.abs(moved - move) < limits.side_fit * np.abs(move)
-        mask = able & fits & (np.abs(move) > limits.side_percent)
-        mask &= trailing_sum(days.measured_kwh, window) > 300.0 * days.points.energy_step_kwh[:, None]
+        move = np.where(balance > 0, 100.0 * (other / balance - 1.0), np.nan)
+    running = trailing_sum(days.idle_h, window) <= limits.side_idle_h * window
+    by_temperature = _moved(days, window, _whole(days.measured_kwh), _whole(days.balance_kwh), able & running)
+    by_meter = _moved(days, window, days.energy_kwh, KWH_PER_M3K * days.difference_m3k, able)
+    masks = []
+    for moved, needed in (
+        (by_meter, limits.side_told_days),
+        (np.where(np.isfinite(by_meter), np.nan, by_temperature), limits.side_days_in_a_row),
+    ):
+        with np.errstate(invalid="ignore"):
+            fits = np.abs(moved - move) < limits.side_fit * np.abs(move)
+            masks.append((moved, persistent(fits & (np.abs(move) > limits.side_percent), needed, needed), needed))
+    return _side_findings(days, limits, masks, move)
+
+
+def _whole(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Float64:
+    return values.astype(np.float64)
+
+
+def _moved(days: Days, window: int, measured: Float64, balance: Float64, able: Bool) -> Float64:
+    """(p, d) percent by which measured over balance of the last days moved from the weeks before, the area's own move
+    taken out; NaN where fewer than all but four of the days are known.
+    """
+    known = np.isfinite(measured) & np.isfinite(balance)
+    full = able & (trailing_sum(known.astype(np.float64), window) >= window - 4)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = trailing_sum(np.where(known, measured, 0.0), window) / trailing_sum(
+            np.where(known, balance, 0.0), window
+        )
+        residual = np.where(full, 100.0 * (ratio - 1.0), np.nan)
+        apart = residual - group_median(residual, days.points.area, least=5)
+        return apart - usual_before(apart, window=window + 35, gap=window, least=7)
+
+
+def _side_findings(
+    days: Days, limits: FactorError, masks: Sequence[tuple[Float64, Bool, int]], move: Float64
+) -> list[Finding]:
     found = []
-    for row, first, end in runs(persistent(mask, 10, 10), bridge=14):
-        begin = max(0, first - window + 1)
-        seen = float(np.nanmedian(residual[row, first:end]))
-        stake = float(abs(seen) / 100.0 * np.nansum(days.measured_kwh[row, begin:end]))
-        found.append(
-            Finding(
-                row, Kind.FACTOR_ERROR, "H2", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]), seen,
-                -limits.side_percent, limits.side_percent, "%", stake, 0.6,
-                {"other_side_percent": float(move[row, end - 1])},
-            )
-        )  # fmt: skip
+    for moved, mask, needed in masks:
+        for row, first, end in runs(mask, bridge=14):
+            begin = max(0, first - limits.side_days - needed // 2)
+            seen = float(np.nanmedian(moved[row, first:end]))
+            stake = float(abs(seen) / 100.0 * np.nansum(days.measured_kwh[row, begin:end]))
+            found.append(
+                Finding(
+                    row, Kind.FACTOR_ERROR, "H2", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]),
+                    seen, -limits.side_percent, limits.side_percent, "%", stake, 0.6,
+                    {"other_side_percent": float(move[row, end - 1])}, int(days.bounds[first + 1]),
+                )
+            )  # fmt: skip
     return found
