@@ -16,6 +16,7 @@ from api.alerts import service as alerts
 from api.billing import service as billing
 from api.billing import webhooks
 from api.rules import service as rules
+from ingest.housekeeping import clear_old
 from ingest.store.database import Pool
 from ingest.store.jobs import job_app
 
@@ -58,6 +59,11 @@ def service_jobs(url: str, pool: Pool) -> App:
     @app.task(name="resume trials", queue=QUEUE, queueing_lock="resume trials")
     async def resume_trials(timestamp: int) -> int:
         return await rules.resume_lost(pool, now=datetime.now(UTC))
+
+    @app.periodic(cron="23 * * * *")
+    @app.task(name="clear old data", queue=QUEUE, queueing_lock="clear old data")
+    async def clear_old_data(timestamp: int) -> dict[str, int]:
+        return await clear_old(pool, datetime.now(UTC))
 
     return app
 

@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from api.jobs import QUEUE, service_jobs
+from ingest.housekeeping import clear_old
 from ingest.store import readings, retention
+from ingest.store.database import open_pool
 from ingest.store.writes import write_batch
 
 
@@ -33,3 +36,37 @@ async def test_old_deliveries_go_and_their_readings_stay(plain: Any, plain_place
     assert (await retention.periods(plain.connection))["reading"] is None
     counts = await plain.connection.execute("SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM reading)")
     assert await counts.fetchone() == (24, 96)
+
+
+async def test_housekeeping_clears_all_that_is_too_old_in_bounded_runs(plain: Any, plain_place: Any) -> None:
+    async with plain.connection.transaction():
+        await write_batch(plain.connection, [plain_place.delivery(hour, 500 + hour) for hour in range(48)])
+        await plain.connection.execute("UPDATE delivery_key SET arrived_at = '2026-01-05'")
+    for what in ("delivery", "delivery_key", "meter_status"):
+        await retention.set_period(plain.connection, what, timedelta(days=30))
+    now = datetime(2026, 1, 6, tzinfo=UTC) + timedelta(days=30)
+    pool = await open_pool(plain.url)
+    try:
+        assert await clear_old(pool, now, stopped=lambda: True) == {}
+        assert await clear_old(pool, now, slices=1) == {"delivery": 24, "delivery_key": 48, "meter_status": 24}
+        assert await clear_old(pool, now) == {}
+    finally:
+        await pool.close()
+    counts = await plain.connection.execute("SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM reading)")
+    assert await counts.fetchone() == (24, 96)
+
+
+async def test_the_job_queue_applies_the_retention_table(plain: Any, plain_place: Any) -> None:
+    async with plain.connection.transaction():
+        await write_batch(plain.connection, [plain_place.delivery(hour, 500 + hour) for hour in range(3)])
+        await plain.connection.execute("UPDATE delivery SET arrived_at = '2001-01-01' WHERE delivery_id = 1")
+    pool = await open_pool(plain.url)
+    try:
+        app = service_jobs(plain.url, pool)
+        async with app.open_async():
+            await app.tasks["clear old data"].defer_async(timestamp=0)
+            await app.run_worker_async(queues=[QUEUE], wait=False, install_signal_handlers=False)
+    finally:
+        await pool.close()
+    counts = await plain.connection.execute("SELECT count(*), min(delivery_id) FROM delivery")
+    assert await counts.fetchone() == (2, 2)
