@@ -51,6 +51,7 @@ class Finding:
     """One occurrence at one point. `point`: position in the block; times are int64 epoch microseconds, half-open.
 
     `observed`, `expected_low`, `expected_high` are in `unit`; `details`: further numbers by name, units in the names.
+    `noticed_us`: the instant from which the evidence sufficed; 0 where nobody knows.
     """
 
     point: int
@@ -66,6 +67,7 @@ class Finding:
     energy_at_stake_kwh: float = 0.0
     confidence: float = 0.5
     details: dict[str, float] = field(default_factory=dict)
+    noticed_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ STANDING_DAYS: Mapping[Kind, int] = {
     Kind.JUMP: 30,
     Kind.LEAKAGE: 60,
     Kind.UNDERCOOLING: 400,
+    Kind.LOW_USE: 400,
 }
 # A meter that stays silent this long after a doubtful reading was read by eye meanwhile.
 OUTLASTS_DAYS = 2

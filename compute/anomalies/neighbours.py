@@ -1,6 +1,7 @@
 """Neighbours: far less heat per square metre than the same house uses, for weeks (H17).
 
-Finds what was wrong from the first day on, which no signature of the point can show.
+Finds what was wrong from the first day on, which no signature of the point can show. A point that used its share
+before and less now is the business of its own signature. Days whose use is estimated are not judged.
 """
 
 from dataclasses import dataclass
@@ -9,25 +10,27 @@ import numpy as np
 
 from compute.days import Days
 from compute.findings import Finding, Kind, Severity, group_median, runs, trailing_sum
+from compute.signature import usual_before
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """Intensity over `days` heating days below `percent` of the house's median and `robust_z` spreads (of logarithms)
-    away.
+    away, and never `usual_percent` of it in the weeks before.
     """
 
-    percent: float = 38.0
+    percent: float = 35.0
     robust_z: float = 3.0
     days: int = 28
     least: int = 6
-    hdd_k: float = 6.0
+    usual_percent: float = 60.0
+    hdd_k: float = 8.0
 
 
 def detect(days: Days, limits: Neighbours) -> list[Finding]:
     """One finding a run of days on which the last four weeks stand out."""
     cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
-    counted = days.active & days.in_season & cold & days.complete & np.isfinite(days.energy_kwh)
+    counted = days.active & days.in_season & cold & days.usable & np.isfinite(days.energy_kwh)
     size = np.where(np.isfinite(days.points.heated_area_m2), days.points.heated_area_m2, 1.0)[:, None]
     use = trailing_sum(np.where(counted, days.energy_kwh / size, 0.0), limits.days)
     n = trailing_sum(counted.astype(np.float64), limits.days)
@@ -38,6 +41,8 @@ def detect(days: Days, limits: Neighbours) -> list[Finding]:
         spread = 1.4826 * group_median(np.abs(away), days.points.building, least=limits.least)
         mask = (intensity < limits.percent / 100.0 * median) & (away < -limits.robust_z * np.maximum(spread, 0.1))
         mask &= counted & (intensity > 0.02 * median)
+        usual = usual_before(away, window=limits.days + 56, gap=limits.days)
+        mask &= ~(usual > np.log(limits.usual_percent / 100.0))
     found = []
     for row, first, end in runs(mask, bridge=14):
         begin = max(0, first - limits.days + 1)
@@ -47,6 +52,7 @@ def detect(days: Days, limits: Neighbours) -> list[Finding]:
             Finding(
                 row, Kind.NEIGHBOURS, "H17", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]), seen,
                 limits.percent / 100.0 * norm, 3.0 * norm, "kWh/m2/d", missing, 0.7, {"house_median": norm},
+                int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found
