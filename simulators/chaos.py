@@ -1,6 +1,6 @@
 """Everything that goes wrong between meters and us: silence, gaps, repeats, rubbish, mixed-up answers, clocks."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from simulators.faults import KINDS, Layer
 from simulators.fleet import Fleet
@@ -8,6 +8,7 @@ from simulators.fleet_builder import FleetBuilder
 from simulators.randomness import stream
 from simulators.scenarios import CJT_MODELS, MBUS_MODELS
 from simulators.town import House
+from simulators.wanted import Wanted
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SMALLEST = 40
@@ -20,7 +21,7 @@ TROUBLES = (
 )  # fmt: skip
 
 
-def chaos(seed: int, meters: int, days: int, start: datetime) -> Fleet:
+def chaos(wanted: Wanted) -> Fleet:
     """A wintry fleet on M-Bus and CJ/T 188 in which every second meter has trouble on the wire.
 
     Raises
@@ -28,11 +29,12 @@ def chaos(seed: int, meters: int, days: int, start: datetime) -> Fleet:
     ValueError
         Fewer than 40 meters or 14 days.
     """
+    meters, days = wanted.meters, wanted.days
     if meters < SMALLEST or days < 14:
         raise ValueError(f"chaos needs at least {SMALLEST} meters and 14 days")
-    start = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    builder = FleetBuilder("chaos", seed, start + days * DAY, start, start + days * DAY, MIDWINTER)
-    builder.area("storm", "Storm", "Standby", "beijing")
+    start, end = wanted.first_hour, wanted.end
+    builder = FleetBuilder("chaos", wanted.seed, end, start, end, MIDWINTER, display=wanted.display)
+    builder.area("storm", "Storm", "Standby", wanted.climate("beijing"))
     for number in range(0, meters, HOUSE_SIZE):
         house = House(f"C{number // HOUSE_SIZE + 1}", "flats", min(HOUSE_SIZE, meters - number), master=False)
         serial_line = number // HOUSE_SIZE % 3 == 2

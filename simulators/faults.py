@@ -123,6 +123,10 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("exchange", _R, "none", "exchanged and recorded"),
         FaultKind("exchange_without_paperwork", _R, "comms_loss", "exchanged without paperwork: adopt the new one"),
         FaultKind("crossed_wires", _R, "use_while_inactive", "two flats' meters are mixed up: correct the registry"),
+        FaultKind("moves_out", _R, "none", "moved out, the company knows: zero is normal"),
+        FaultKind("moves_in", _R, "none", "moved in, the company knows: use is normal"),
+        FaultKind("suspends", _R, "none", "suspends the heating, the company knows: zero is normal"),
+        FaultKind("resumes", _R, "none", "resumes the heating, the company knows: use is normal"),
         FaultKind("rollover", _R, "none", "display rolled over"),
         # Behaviour and surroundings
         FaultKind("vacancy", _C, "none", "moved out, valve closed", duration_h=(20 * _DAY, 80 * _DAY)),

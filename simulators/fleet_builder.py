@@ -18,6 +18,7 @@ from simulators.meter_models import MODELS, MeterModel
 from simulators.randomness import stream
 from simulators.town import House, dwellings_of, qp_for
 from simulators.trace import ENERGY_NOISE, BlockPlan
+from simulators.wanted import Display
 from simulators.weather import CLIMATES
 
 _POINT_KIND = {"flats": "dwelling", "villas": "dwelling", "shops": "shop", "enterprise": "enterprise"}
@@ -51,6 +52,7 @@ class FleetBuilder:
     held_day: int | None = None
     noise: float = ENERGY_NOISE
     blocks_kept: int | None = None
+    display: Display | None = None
     _areas: dict[str, Area] = field(default_factory=dict)
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _plans: list[tuple[str, Dwellings, tuple[int, ...], tuple[float, ...], list[float]]] = field(default_factory=list)
@@ -134,7 +136,7 @@ class FleetBuilder:
         settings: dict[str, object] | None = None, row_of: str | None = None, first_index_kwh: float | None = None,
     ) -> VirtualMeter:  # fmt: skip
         """Put a meter at a point. `row_of` names another point whose pipe it really measures (crossed wires)."""
-        kind, slot, place = MODELS[model], self._slots[point], self._slots[row_of or point]
+        kind, slot, place = self._model(model), self._slots[point], self._slots[row_of or point]
         number = len(self._meters)
         rng = stream(self.seed, "meter", number)
         serial = serial or _serial(kind, number, self.seed)
@@ -157,6 +159,11 @@ class FleetBuilder:
         if kind.medium == "heat":
             self._supply_mounted[(place.block, place.row)] = kind.mounting_side == "supply"
         return meter
+
+    def _model(self, name: str) -> MeterModel:
+        """A type of meter, with the display that somebody wants instead of its maker's."""
+        kind = MODELS[name]
+        return kind if self.display is None else replace(kind, registers=self.display.of(kind.registers))
 
     def fault(
         self, name: str, serial: str, start: datetime, end: datetime | None = None, magnitude: float | None = None,
@@ -189,12 +196,19 @@ class FleetBuilder:
 
     def outage(self, area: str, start: datetime, end: datetime) -> None:
         """The network of an area stands still."""
+        self._event("network_outage", area, start, end, 1.0)
         self._areas[area] = replace(self._areas[area], outages=(*self._areas[area].outages, (start, end)))
 
     def cold_snap(self, area: str, start: datetime, end: datetime, colder_k: float) -> None:
         """Colder for some days."""
+        self._event("cold_snap", area, start, end, colder_k)
         snaps = (*self._areas[area].cold_snaps, (start, end, colder_k))
         self._areas[area] = replace(self._areas[area], cold_snaps=snaps)
+
+    def _event(self, name: str, area: str, start: datetime, end: datetime, magnitude: float) -> None:
+        """A line of truth about a whole area: it has no meter, and the area's code stands for the point."""
+        entry = KINDS[name]
+        self.label("", area, entry.label, start, min(end, self.end), round(magnitude, 3), entry.verdict, name)
 
     def exchange(self, old: VirtualMeter, at: datetime, *, recorded: bool = True) -> VirtualMeter:
         """Replace a meter at an instant, with or without telling the registry."""
@@ -212,6 +226,15 @@ class FleetBuilder:
         for meter in (old, new) if recorded else (old,):
             self.label(meter.id.serial, old.point, entry.label, at, end, 1.0, entry.verdict, name)
         return new
+
+    def turn(self, meter: VirtualMeter, name: str, before: str, after: str, at: datetime) -> None:
+        """A point's state changes at an instant and the registry knows; its valve follows. Harmless, and labelled."""
+        if before == "active":
+            self.state(meter.point, after, at)
+        else:
+            self.state(meter.point, before, self.start - timedelta(days=30), at)
+        entry = KINDS[name]
+        self.label(meter.id.serial, meter.point, entry.label, at, self.end, 1.0, entry.verdict, name)
 
     def cross(self, active: VirtualMeter, shut: VirtualMeter) -> None:
         """Mix up the meters of an active and a shut point: each measures the other's pipe."""

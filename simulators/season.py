@@ -1,6 +1,6 @@
 """The heating year: thousands of meters, true-to-life rates of labelled faults, more harmless look-alikes than faults.
 
-States of points are constant over the year, so that `points.csv` tells the whole truth about them.
+Some points change their state on the way: people move out and in, suspend and resume, and the company knows.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from simulators.meter_models import MODELS as METER_MODELS
 from simulators.randomness import stream
 from simulators.season_drama import dramatise
 from simulators.town import House
+from simulators.wanted import Wanted
 
 DAY = timedelta(days=1)
 SEASON_START = datetime(2024, 9, 1, tzinfo=UTC)
@@ -21,7 +22,7 @@ SMALLEST, SHORTEST_DAYS = 120, 30
 FAULTS_PER_KIND = 20  # in 10,000 meters
 RICH_FAULTS_PER_KIND = 200
 METERS_PER_AREA = 1250
-# Share of points that are shut all year.
+# Share of points that are shut when it begins.
 SUSPENDED_SHARE, VACANT_SHARE = 0.05, 0.03
 _CLIMATE_TURNS = ("harbin", "beijing", "copenhagen", "harbin")
 _MODELS = {
@@ -35,37 +36,44 @@ _GATEWAY_KIND = {"cjt188": "cjt188_tcp", "mbus": "mbus_tcp", "wmbus": "mqtt", "m
 def season(
     *, seed: int = 1, meters: int = 10_000, days: int = SEASON_DAYS, start: datetime = SEASON_START, rich: bool = False
 ) -> Fleet:
+    """A heating year by its usual measures; see `season_wanted`."""
+    return season_wanted(Wanted(seed, meters, days, start), rich=rich)
+
+
+def season_wanted(wanted: Wanted, *, rich: bool = False) -> Fleet:
     """A heating year.
 
     Parameters
     ----------
-    seed : int
-    meters : int
-        How many, masters included; at least 120.
-    days : int
-        Length from `start`, at least 30. Faults of the heating season need one inside it to show.
-    start : datetime
-        Aware; the first reading.
+    wanted : Wanted
+        At least 120 meters, masters included, and 30 days. What cannot show in the span is left out: faults of the
+        heating need a heating season inside it, leaks a rest of the network.
     rich : bool
         Ten times the faults, for statistics of recall.
+
+    Raises
+    ------
+    ValueError
+        Too small.
     """
-    if meters < SMALLEST or days < SHORTEST_DAYS:
+    if wanted.meters < SMALLEST or wanted.days < SHORTEST_DAYS:
         raise ValueError(f"a season needs at least {SMALLEST} meters and {SHORTEST_DAYS} days")
-    start = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    end = start + days * DAY
-    builder = FleetBuilder("season-rich" if rich else "season", seed, end, start, end, blocks_kept=2)
-    _populate(builder, meters)
-    rate = (RICH_FAULTS_PER_KIND if rich else FAULTS_PER_KIND) * meters / 10_000
-    dramatise(builder, max(1, round(rate)), meters, rich=rich)
+    name = "season-rich" if rich else "season"
+    start, end = wanted.first_hour, wanted.end
+    builder = FleetBuilder(name, wanted.seed, end, start, end, blocks_kept=2, display=wanted.display)
+    _populate(builder, wanted.meters, wanted.climates or _CLIMATE_TURNS)
+    rate = (RICH_FAULTS_PER_KIND if rich else FAULTS_PER_KIND) * wanted.meters / 10_000
+    per_kind = max(1, round(rate)) if wanted.faults_per_kind is None else wanted.faults_per_kind
+    dramatise(builder, per_kind, wanted.meters, rich=rich)
     return builder.build()
 
 
-def _populate(builder: FleetBuilder, wanted: int) -> None:
+def _populate(builder: FleetBuilder, wanted: int, climates: tuple[str, ...]) -> None:
     areas = max(3, round(wanted / METERS_PER_AREA))
     rng = stream(builder.seed, "town")
     made = 0
     for number in range(areas):
-        climate = _CLIMATE_TURNS[number % len(_CLIMATE_TURNS)]
+        climate = climates[number % len(climates)]
         code = f"A{number + 1:02d}"
         builder.area(code, f"Area {number + 1:02d}", f"Team {number + 1}", climate)
         share = wanted * (number + 1) // areas

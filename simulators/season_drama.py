@@ -5,7 +5,7 @@ those of the wire at any time, a leak when the network rests.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from numpy.random import Generator
 
@@ -14,6 +14,7 @@ from simulators.fleet import Point
 from simulators.fleet_builder import FleetBuilder
 from simulators.meter import VirtualMeter
 from simulators.randomness import stream
+from simulators.season_calendar import heating_window, rest_window
 from simulators.weather import CLIMATES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -28,6 +29,17 @@ LOOK_ALIKES = {
     "duplicates": 0.5,
     "backfill": 0.4,
     "low_battery": 0.3,
+    "moves_out": 0.5,
+    "moves_in": 0.4,
+    "suspends": 0.3,
+    "resumes": 0.3,
+}
+# Changes of a point's state that the company knows of: the state before and after the day.
+TURNS_OF_STATE: dict[str, tuple[str, str]] = {
+    "moves_out": ("active", "vacant"),
+    "moves_in": ("vacant", "active"),
+    "suspends": ("active", "suspended"),
+    "resumes": ("suspended", "active"),
 }
 # A gateway takes all its meters with it; numbers run wild in JSON only.
 _OUT_OF_TURN = frozenset({"gateway_outage", "wild_numbers"})
@@ -43,6 +55,15 @@ _ANY_TIME = frozenset(
      "exchange"}
 )  # fmt: skip
 _WHOLE_TIME = frozenset({"stolen_heat"})
+# Best seen while it heats, and seen all the same while it does not.
+_SHOWS_AT_REST = frozenset(
+    {"wrong_decimal", "unit_change", "thousandfold", "index_jump", "decrease", "reset", "transient_dip", "sensor_break",
+     "fell_behind", *TURNS_OF_STATE}
+)  # fmt: skip
+# The state that a point must be in.
+_STATE_OF = {
+    "use_while_suspended": "suspended", "use_while_vacant": "vacant", "moves_in": "vacant", "resumes": "suspended",
+}  # fmt: skip
 _THOUSANDFOLD_LIMIT_KWH = 80_000.0
 
 
@@ -67,7 +88,10 @@ def dramatise(builder: FleetBuilder, per_kind: int, meters: int, *, rich: bool) 
     for kind in ALERT_KINDS:
         names = TURNS[kind]
         for number in range(per_kind):
-            _place(cast, names[(number + builder.seed) % len(names)])
+            # Where nobody suits a fault, the next cause of the same kind has its turn.
+            for turn in range(len(names)):
+                if _place(cast, names[(number + turn + builder.seed) % len(names)]):
+                    break
     share = 0.5 if rich else 1.0
     for name, per_hundred in LOOK_ALIKES.items():
         for _ in range(max(1, round(per_hundred * share * meters / 100))):
@@ -90,79 +114,83 @@ def _cast(builder: FleetBuilder) -> _Cast:
     return _Cast(builder, rng, free, masters, shut, points, climates)
 
 
-def _heating_window(cast: _Cast, climate: str, first_days: int, last_days: int) -> tuple[datetime, datetime]:
-    """Instants in which a fault of the season may begin: clear of its first and last days."""
-    builder, season_days = cast.builder, CLIMATES[climate].season
-    start, end = builder.start, builder.end
-    if season_days is None:
-        winter_from, winter_to = datetime(start.year, 10, 1, tzinfo=UTC), datetime(start.year + 1, 4, 20, tzinfo=UTC)
-    else:
-        (month, day), (last_month, last_day) = season_days
-        winter_from = datetime(start.year, month, day, tzinfo=UTC)
-        winter_to = datetime(start.year + 1, last_month, last_day, tzinfo=UTC)
-    first = max(start + 30 * DAY, winter_from + first_days * DAY)
-    last = min(end - 10 * DAY, winter_to - last_days * DAY)
-    return (first, last) if last > first else (start + (end - start) * 0.3, start + (end - start) * 0.7)
+def _window(cast: _Cast, name: str, climate: str) -> tuple[datetime, datetime] | None:
+    """Instants in which a fault may begin and will be seen; None where there are none."""
+    start, end = cast.builder.start, cast.builder.end
+    whole = start + min(20 * DAY, (end - start) / 4), end - 12 * DAY
+    if name in _ANY_TIME or name in _WHOLE_TIME:
+        return whole
+    if name == "leakage":
+        return rest_window(climate, start, end)
+    heating = heating_window(climate, start, end, 28, 24)
+    return heating or (whole if name in _SHOWS_AT_REST else None)
 
 
-def _begin(cast: _Cast, name: str, meter: VirtualMeter) -> datetime:
-    builder, climate = cast.builder, cast.climates[meter.area]
+def _begin(cast: _Cast, name: str, window: tuple[datetime, datetime]) -> datetime:
+    builder, (first, last) = cast.builder, window
     if name in _WHOLE_TIME:
         return builder.start
-    if name in _ANY_TIME:
-        first, last = builder.start + 20 * DAY, builder.end - 12 * DAY
-    elif name == "leakage":
-        # Seen at night once the network rests.
-        _, over = _heating_window(cast, climate, 20, 0)
-        first, last = over + 5 * DAY, min(over + 80 * DAY, builder.end - 14 * DAY)
-    else:
-        first, last = _heating_window(cast, climate, 28, 24)
     hours = max(int((last - first) / HOUR), 1)
     return min(first + int(cast.rng.integers(hours)) * HOUR, builder.end - 2 * DAY)
 
 
-def _suits(cast: _Cast, name: str, meter: VirtualMeter) -> bool:
-    climate = cast.climates[meter.area]
+def shows_in(name: str, climate: str) -> bool:
+    """Whether a fault can be seen at all in a place."""
     if name == "wrong_mounting_side":
         return climate == "copenhagen"  # needs a temperature difference of 30 K
     if name == "leakage":
         return CLIMATES[climate].season is not None  # where water is drawn all summer a drip drowns in it
+    return True
+
+
+def suits_meter(name: str, meter: VirtualMeter) -> bool:
+    """Whether a meter can have a fault at all: it has a clock, hours, or room on its display."""
     if name == "thousandfold":
         return meter.index.scale >= 0 and meter.index.unit == "kWh" and meter.first_index_kwh < _THOUSANDFOLD_LIMIT_KWH
     if name in ("clock_drift", "clock_reset"):
         return meter.model.clocked
     if name == "fell_behind":
         return any(register.name == "operating_time" for register in meter.registers)
-    if name in ("stolen_heat", "holiday"):
-        return cast.points[meter.point].kind == "dwelling"
     if name in ("wrong_decimal", "unit_change"):
-        return meter.first_index_kwh * 14 < 10.0 ** ((meter.index.digits or 8) + meter.index.scale)
+        index = meter.index
+        return meter.first_index_kwh * 14 < 10.0 ** (index.digits or 8) * float(index.count_size("kWh"))
     return True
 
 
-def _place(cast: _Cast, name: str) -> None:
-    pool = {"unmetered_tap": cast.masters, "use_while_suspended": cast.shut, "use_while_vacant": cast.shut}.get(
-        name, cast.free
-    )
+def _suits(cast: _Cast, name: str, meter: VirtualMeter) -> bool:
+    point, climate = cast.points[meter.point], cast.climates[meter.area]
+    if name in ("stolen_heat", "holiday", *TURNS_OF_STATE) and point.kind != "dwelling":
+        return False
+    if name == "crossed_wires" and not any(other.block == meter.block for other in cast.shut):
+        return False
+    wanted = _STATE_OF.get(name)
+    if wanted is not None and point.state != wanted:
+        return False
+    return shows_in(name, climate) and suits_meter(name, meter) and _window(cast, name, climate) is not None
+
+
+def _place(cast: _Cast, name: str) -> bool:
+    """Give a fault to the first free meter that suits it; False where there is none."""
+    pool = cast.masters if name == "unmetered_tap" else cast.shut if name in _STATE_OF else cast.free
     for place, meter in enumerate(pool):
-        if name == "use_while_suspended" and cast.points[meter.point].state != "suspended":
-            continue
-        if name == "use_while_vacant" and cast.points[meter.point].state != "vacant":
-            continue
-        if _suits(cast, name, meter):
+        window = _window(cast, name, cast.climates[meter.area])
+        if window is not None and _suits(cast, name, meter):
             del pool[place]
-            _stage(cast, name, meter)
-            return
+            _stage(cast, name, meter, _begin(cast, name, window))
+            return True
+    return False
 
 
-def _stage(cast: _Cast, name: str, meter: VirtualMeter) -> None:
+def _stage(cast: _Cast, name: str, meter: VirtualMeter, begin: datetime) -> None:
     builder, entry = cast.builder, KINDS[name]
-    begin = _begin(cast, name, meter)
     if name in ("exchange", "exchange_without_paperwork"):
         builder.exchange(meter, begin, recorded=name == "exchange")
         return
     if name == "crossed_wires":
         _cross(cast, meter)
+        return
+    if name in TURNS_OF_STATE:
+        builder.turn(meter, name, *TURNS_OF_STATE[name], begin)
         return
     end = None
     if entry.duration_h is not None:
@@ -192,7 +220,10 @@ def _surroundings(cast: _Cast) -> None:
     """One network outage and one cold snap an area, both harmless."""
     builder = cast.builder
     for area in builder.areas():
-        first, last = _heating_window(cast, area.climate, 40, 40)
+        window = heating_window(area.climate, builder.start, builder.end, 40, 40)
+        if window is None:
+            continue
+        first, last = window
         span = max(int((last - first) / HOUR), 2)
         outage = first + int(cast.rng.integers(span)) * HOUR
         builder.outage(area.code, outage, outage + int(cast.rng.integers(14, 40)) * HOUR)

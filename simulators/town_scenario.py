@@ -1,13 +1,12 @@
 """A large town in the depth of winter, for the engine's speed and memory: many meters, the season's rates of faults."""
 
-from datetime import datetime
-
 from simulators.fleet import Fleet
-from simulators.season import season
+from simulators.season import season_wanted
+from simulators.wanted import Wanted
 
 TOWN_DAYS = 120
 
 
-def town(seed: int, meters: int, days: int, start: datetime) -> Fleet:
+def town(wanted: Wanted) -> Fleet:
     """The season's fleet at town size; written block by block, so its size is bounded by the disk alone."""
-    return season(seed=seed, meters=meters, days=days, start=start)
+    return season_wanted(wanted)

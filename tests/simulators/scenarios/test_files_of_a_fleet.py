@@ -14,6 +14,7 @@ import pytest
 from simulators.catalogue import fleet_of
 from simulators.files import write_fleet
 from simulators.fleet import Fleet
+from simulators.season_drama import TURNS_OF_STATE
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_columns_are_those_of_the_import_formats(folder: Path) -> None:
     expected = {
-        "points.csv": "point,area,address,kind,state,heated_area_m2,design_load_kw",
+        "points.csv": "point,area,address,kind,state,heated_area_m2,design_load_kw,building,account,latitude,longitude",
+        "states.csv": "point,state,from",
+        "events.csv": "area,kind,from,to,magnitude,verdict,fault",
         "meters.csv": "serial,manufacturer,medium,model,point,installed_at,initial_index,energy_unit,energy_digits,"
-        "energy_scale,qp_m3h",
+        "energy_scale,qp_m3h,version,mounting_side",
         "labels.csv": "meter,point,kind,from,to,magnitude,verdict,fault",
         "weather.csv": "area,time,temperature_c",
     }
@@ -136,7 +139,20 @@ def test_the_command_writes_what_the_same_seed_gives_in_another_process(tmp_path
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["season", "--meters", "5"], ["demo", "--readings", "xml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere"],
+        ["season", "--meters", "5"],
+        ["demo", "--readings", "xml"],
+        ["season", "--interval", "minute"],
+        ["season", "--climate", "mars"],
+        ["season", "--display", "3kWh"],
+        ["season", "--from", "2024-09-01", "--to", "2024-08-01"],
+        ["season", "--to", "2025-03-01", "--days", "40"],
+        ["demo", "--live", "--days", "40"],
+    ],
+)
 def test_the_command_refuses_what_it_does_not_know(arguments: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "api.cli.main", "simulate", *arguments, "--out", str(tmp_path / "x")],
@@ -151,3 +167,49 @@ def test_a_demo_fleet_can_be_written_too(tmp_path: Path) -> None:
     units = pq.read_table(written.folder / "readings.parquet", columns=["quantity", "unit"]).to_pylist()
     assert {"quantity": "electric_energy", "unit": "kWh"} in units
     assert {"quantity": "heat_energy", "unit": "GJ"} in units
+
+
+def test_a_season_of_ones_own_by_command(tmp_path: Path) -> None:
+    span = "--from 2025-01-10 --to 2025-02-12 --interval day"
+    wish = f"season --meters 120 --seed 4 --climate beijing {span} --display 0.001GJ --out {tmp_path}"
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli.main", "simulate", *wish.split()],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {(row["energy_unit"], row["energy_scale"]) for row in rows(tmp_path / "meters.csv")} == {("GJ", "-3")}
+    table = pq.read_table(tmp_path / "readings.parquet")
+    # What is read by eye has its own days.
+    times = [row["time"] for row in table.to_pylist() if row["quantity"] == "volume"]
+    assert min(times) == datetime(2025, 1, 10, tzinfo=UTC)
+    assert max(times) < datetime(2025, 2, 12, tzinfo=UTC)
+    assert len(set(times)) == 33
+    assert {row["area"] for row in rows(tmp_path / "weather.csv")} == {"A01", "A02", "A03"}
+
+
+def test_readings_every_quarter_of_an_hour_hold_the_hourly_ones(estate: Fleet, folder: Path, tmp_path: Path) -> None:
+    write_fleet(estate, tmp_path, interval="15min")
+    serial = estate.meter_at("E-103").id.serial
+    found = []
+    for source in (folder, tmp_path):
+        table = pq.read_table(source / "readings.parquet").to_pylist()
+        found.append({r["time"]: r["value"] for r in table if (r["serial"], r["quantity"]) == (serial, "heat_energy")})
+    assert len(found[1]) == 4 * len(found[0])
+    assert found[0].items() <= found[1].items()
+    values = [found[1][at] for at in sorted(found[1])]
+    assert values == sorted(values)
+
+
+def test_states_that_change_on_the_way_are_listed_from_the_first(tmp_path: Path) -> None:
+    fleet = fleet_of("season", seed=3, meters=200, days=200)
+    write_fleet(fleet, tmp_path, interval="day")
+    told: dict[str, list[tuple[str, str]]] = {}
+    for row in rows(tmp_path / "states.csv"):
+        told.setdefault(row["point"], []).append((row["state"], row["from"]))
+    turns = {label.point: label for label in fleet.labels if label.fault in TURNS_OF_STATE}
+    assert set(told) == set(turns) != set()
+    for point, states in told.items():
+        before, after = TURNS_OF_STATE[turns[point].fault]
+        assert states == [(before, ""), (after, turns[point].start.strftime("%Y-%m-%dT%H:%M:%SZ"))]
+    last = {row["point"]: row["state"] for row in rows(tmp_path / "points.csv")}
+    assert all(last[point] == states[-1][0] for point, states in told.items())
