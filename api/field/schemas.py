@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.field.wall_time import Instant
 from api.paging import SAFE_TEXT
 
 Text = Annotated[str, Field(max_length=2_000, pattern=SAFE_TEXT)]
@@ -20,7 +21,7 @@ class EntryBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     meter_id: int = Field(ge=1, lt=2**31)
     register_: Annotated[str, Field(alias="register", max_length=100, pattern=SAFE_TEXT)] = "energy"
-    at: AwareDatetime
+    at: Instant
     display: Display
     kind: Literal["reading", "edit", "estimate"] = "reading"
     point: Name | None = Field(None, description="the point somebody stands at: another meter's entry is blocked")
@@ -50,7 +51,7 @@ class ExchangeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     point: Name
-    at: AwareDatetime
+    at: Instant
     new_serial: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
     final_energy: Display
     initial_energy: Display = "0"
