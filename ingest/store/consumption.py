@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
+from ingest.store import without_copy
 from ingest.store.packing import Int2Array, Int4Array, TimestampArray, copy_rows
 from ingest.store.series import Table, copy_table
 
@@ -94,7 +95,7 @@ def write_versions(connection: Connection[Any], rows: NewRows, *, run_id: int, k
 
 
 def _copy(connection: Connection[Any], rows: NewRows, run_id: int, known_from: datetime) -> None:
-    """One COPY for each combination of NULLs: a column that is NULL throughout is left out."""
+    """One statement for each combination of NULLs: a column that is NULL throughout is left out."""
     since = int(known_from.timestamp()) * 1_000_000 + known_from.microsecond
     fixed: list[tuple[str, str, Any]] = [
         ("start_at", "timestamptz", rows.start_us), ("flags", "int8", rows.flags), ("point_id", "int4", rows.point_id),
@@ -112,6 +113,9 @@ def _copy(connection: Connection[Any], rows: NewRows, run_id: int, known_from: d
         columns = [(name, kind, values[own]) for name, kind, values in fixed]
         columns += [(name, "int8", values[own]) for bit, (name, values) in enumerate(nullable) if number >> bit & 1]
         columns += [("known_from", "timestamptz", np.int64(since)), ("run_id", "int4", np.int64(run_id))]
+        if not without_copy.has_copy(connection):
+            without_copy.inserted(connection, "consumption", columns, len(own))
+            continue
         target = sql.SQL("COPY consumption ({}) FROM STDIN (FORMAT BINARY)").format(
             sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns)
         )

@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 from psycopg.pq import ExecStatus
 from psycopg.rows import dict_row
 
+from ingest.store import without_copy
 from ingest.store.packing import POSTGRES_EPOCH_US
 from ingest.store.series_arrays import reading_arrays
 
@@ -34,6 +35,8 @@ def copy_table(connection: Connection[Any], query: sql.Composable, columns: Sequ
     columns
         (name, PostgreSQL type) in the query's order. Timestamps come as int64 epoch microseconds.
     """
+    if not without_copy.has_copy(connection):
+        return without_copy.selected(connection, query, columns)
     connection.execute("SELECT 1")  # opens the transaction that the raw COPY below runs in
     text = sql.SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query).as_bytes(connection)
     raw = connection.pgconn
