@@ -116,6 +116,7 @@ KINDS: dict[str, FaultKind] = {
             "wild_numbers", _T, "garbage", "1.8e21 and -0.007 from a gateway: report it", (0.3, 0.6), "share", (12, 48)
         ),
         FaultKind("desynchronised", _T, "garbage", "another meter's answer: refuse", duration_h=(24, 96)),
+        FaultKind("collision", _T, "garbage", "two meters answer at once: readdress one", duration_h=(24, 96)),
         FaultKind("gap", _T, "none", "short gap, measured total returns", duration_h=(3, 20)),
         FaultKind("duplicates", _T, "none", "delivered twice after a reconnect", duration_h=(12, 72)),
         FaultKind("backfill", _T, "none", "a day delivered late, complete", duration_h=(20, 30)),

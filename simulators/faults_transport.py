@@ -1,7 +1,7 @@
 """Faults between the meter and us: silence, frozen gateways, garbled bytes, another meter's answer."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +13,8 @@ from simulators.randomness import uniform_hash, uniform_hashes
 _WILD = (b"1.8e21", b"0.003", b"-0.007", b"0", b"null")
 _JSON_NUMBER = re.compile(rb'("(?:energy|volume)\w*":)-?[0-9.]+(?:[eE][-+]?[0-9]+)?')
 _SILENT = frozenset({"silent", "gateway_outage", "gap", "hand_estimates"})
+# What comes cannot be taken for the meter's: another meter's answer, or two at once.
+_UNREADABLE = frozenset({"desynchronised", "collision"})
 _US = 1_000_000
 
 
@@ -45,7 +47,7 @@ def heard(faults: tuple[Fault, ...], times_us: NDArray[np.int64]) -> tuple[NDArr
     for fault in faults:
         first, last = int(fault.start.timestamp()) * _US, int(fault.end.timestamp()) * _US
         mask = (times_us >= first) & (times_us < last)
-        if fault.name in _SILENT or fault.name == "desynchronised":
+        if fault.name in _SILENT or fault.name in _UNREADABLE:
             arrives &= ~mask
         elif fault.name == "rubbish":
             arrives &= ~(mask & (uniform_hashes(fault.seed, times_us // _US) < fault.magnitude))
@@ -70,7 +72,25 @@ def distorted(
             payload = _run_wild(payload, fault, at)
         elif fault.name == "desynchronised" and fault.partner:
             payload = partner_bytes(fault.partner, at) or payload
+        elif fault.name == "collision" and fault.partner:
+            payload = collided((payload, partner_bytes(fault.partner, at)), fault.seed + int(at.timestamp()))
     return payload
+
+
+def collided(answers: Sequence[bytes], seed: int) -> bytes:
+    """What is heard when several say their bytes at once: a space pulls the line down, so bits are and-ed; never at
+    quite the same instant, so somewhere one slips. `answers`: at least one, the empty ones say nothing.
+    """
+    speaking = [answer for answer in answers if answer]
+    if len(speaking) < 2:
+        return speaking[0] if speaking else b""
+    heard = bytearray(b"\xff" * max(map(len, speaking)))
+    for answer in speaking:
+        for at, byte in enumerate(answer):
+            heard[at] &= byte
+    place = 4 + int(uniform_hash(seed, 1) * max(len(heard) - 4, 1))
+    heard[min(place, len(heard) - 1)] ^= 1 << int(uniform_hash(seed, 2) * 8)
+    return bytes(heard)
 
 
 def _run_wild(payload: bytes, fault: Fault, at: datetime) -> bytes:

@@ -81,7 +81,8 @@ class Bus:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A concentrator. `kind` as in the registry; its network address is known only once a server is bound."""
+    """A concentrator. `kind` as in the registry; its network address is known only once a server is bound.
+    `behaviour`: how its line misbehaves when live, in the words of `line.LineBehaviour`."""
 
     code: str
     kind: str
@@ -90,6 +91,7 @@ class Gateway:
     settings: dict[str, Any] = field(default_factory=dict)
     latitude: float | None = None
     longitude: float | None = None
+    behaviour: dict[str, Any] = field(default_factory=dict)
 
 
 class Fleet:
@@ -183,6 +185,10 @@ class Fleet:
         while self._blocks_kept is not None and len(self._kept) > self._blocks_kept:
             self._kept.popitem(last=False)
         return computed
+
+    def keep_all(self) -> None:
+        """Keep every block's trace once it is computed: for meters that are read again and again."""
+        self._blocks_kept = None
 
     def reach(self, at: datetime) -> None:
         """Prepare hours beyond `at`. What was said before stays the same."""

@@ -125,9 +125,18 @@ class FleetBuilder:
             spells.append(Spell("active", end))
         slot.point = replace(slot.point, spells=tuple(spells))
 
-    def gateway(self, code: str, kind: str, area: str, *, baud_rate: int = 2400, schedule_s: int = 3600) -> str:
-        """Add a gateway with one bus."""
-        self._gateways[code] = Gateway(code, kind, area, (Bus("1", baud_rate, schedule_s),))
+    def gateway(
+        self,
+        code: str,
+        kind: str,
+        area: str,
+        *,
+        baud_rate: int = 2400,
+        schedule_s: int = 3600,
+        behaviour: dict[str, object] | None = None,
+    ) -> str:
+        """Add a gateway with one bus; `behaviour` as in `line.LineBehaviour`."""
+        self._gateways[code] = Gateway(code, kind, area, (Bus("1", baud_rate, schedule_s),), behaviour=behaviour or {})
         return code
 
     def meter(

@@ -25,6 +25,7 @@ from protocols.mbus.frame import (
     frame_from_bytes,
     frame_length,
 )
+from simulators.faults_transport import collided
 from simulators.line import LineServer, Readable
 
 SELECTORS = frozenset((0x52, 0x56))
@@ -202,15 +203,7 @@ class MbusServer(LineServer):
         self.collisions += 1
         if all(answer == ACK for answer in speaking):
             return ACK if self._random.random() < 0.5 else self._random.choice(GARBLED_ACKS)
-        heard = bytearray(max(map(len, speaking)))
-        for at in range(len(heard)):
-            heard[at] = 0xFF
-            for answer in speaking:
-                if at < len(answer):
-                    heard[at] &= answer[at]
-        # Never at quite the same instant: somewhere a bit slips.
-        heard[self._random.randrange(4, len(heard))] ^= 1 << self._random.randrange(8)
-        return bytes(heard)
+        return collided(speaking, self._random.getrandbits(32))
 
 
 def _long_frame(raw: bytes) -> LongFrame | None:

@@ -80,6 +80,12 @@ def meter_row(meter: VirtualMeter) -> Row:
     )  # fmt: skip
 
 
+def write_meters(fleet: Fleet, folder: Path) -> None:
+    """`meters.csv` of a fleet whose readings are not written, block by block."""
+    known = sorted((meter for meter in fleet.meters if meter.registered), key=lambda meter: meter.block)
+    write_rows(folder / "meters.csv", METER_COLUMNS, (meter_row(meter) for meter in known))
+
+
 def write_lines(fleet: Fleet, folder: Path, addresses: Mapping[str, str]) -> None:
     """`gateways.csv` and `links.csv` of a live fleet; `addresses` by gateway code, those without one are left out."""
     rows = (_gateway_row(gateway, addresses[gateway.code]) for gateway in fleet.gateways if gateway.code in addresses)

@@ -48,9 +48,10 @@ TURNS: dict[str, tuple[str, ...]] = {
     kind: tuple(entry.name for entry in KINDS.values() if entry.label == kind and entry.name not in _OUT_OF_TURN)
     for kind in ALERT_KINDS
 }
+_PARTNERED = frozenset({"desynchronised", "collision"})
 # Faults whose window must lie where they can be seen.
 _ANY_TIME = frozenset(
-    {"silent", "hand_estimates", "rubbish", "desynchronised", "clock_drift", "clock_reset",
+    {"silent", "hand_estimates", "rubbish", *_PARTNERED, "clock_drift", "clock_reset",
      "exchange_without_paperwork", "transient_garbage", "gap", "duplicates", "backfill", "low_battery", "jitter",
      "exchange"}
 )  # fmt: skip
@@ -151,6 +152,8 @@ def suits_meter(name: str, meter: VirtualMeter) -> bool:
         return meter.model.clocked
     if name == "fell_behind":
         return any(register.name == "operating_time" for register in meter.registers)
+    if name in _PARTNERED:
+        return meter.protocol in ("mbus", "cjt188")  # a bus that several share
     if name in ("wrong_decimal", "unit_change"):
         index = meter.index
         return meter.first_index_kwh * 14 < 10.0 ** (index.digits or 8) * float(index.count_size("kWh"))
@@ -196,7 +199,7 @@ def _stage(cast: _Cast, name: str, meter: VirtualMeter, begin: datetime) -> None
     if entry.duration_h is not None:
         end = min(begin + int(cast.rng.integers(entry.duration_h[0], entry.duration_h[1] + 1)) * HOUR, builder.end)
     partner = ""
-    if name == "desynchronised":
+    if name in _PARTNERED:
         partner = next(m.id.serial for m in builder.meters() if m.link.gateway == meter.link.gateway and m is not meter)
     builder.fault(name, meter.id.serial, begin, end, partner=partner)
 

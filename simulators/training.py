@@ -22,7 +22,7 @@ LOOK_ALIKES = ("holiday", "thermostat_change", "gap", "jitter", "low_battery")
 # The estate is read so long after the network has come to rest: a leak shows at night, when nobody draws.
 RESTING_DAYS = 16
 # A flat exchanged or mixed up needs a second flat; the exercise stays with one case, one door.
-_OTHER_DOORS = frozenset({"crossed_wires", "exchange_without_paperwork", "desynchronised"})
+_OTHER_DOORS = frozenset({"crossed_wires", "exchange_without_paperwork", "desynchronised", "collision"})
 PLACE = "harbin"
 GATEWAY_KINDS = ("mbus_tcp", "cjt188_tcp")
 
