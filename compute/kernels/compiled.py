@@ -24,13 +24,16 @@ Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
+# Modules with kernels, or with numbers that kernels are compiled with, outside the folders of kernels and validation.
+_BESIDE = ("quality.py", "consumption.py", "estimation.py")
+
 
 def _sources() -> tuple[str, int]:
     """Digest of every source that a kernel may come from, in the form of Numba's own stamp."""
     digest = blake2b(digest_size=16)
-    folder = Path(__file__).parent
-    for file in (*sorted(folder.glob("*.py")), folder.parent / "quality.py", folder.parent / "consumption.py"):
-        digest.update(file.read_bytes())
+    house = Path(__file__).parent.parent
+    for file in (*sorted(house.glob("kernels/*.py")), *sorted(house.glob("validation/*.py")), *_BESIDE):
+        digest.update((house / file).read_bytes())
     return digest.hexdigest(), 0
 
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from compute.kernels.compiled import Bool, Float32, Float64, Int32, Int64, compiled
 from compute.kernels.resampling import means
-from compute.kernels.thermal import looked_up
+from compute.kernels.thermal import TABLE_STEP_K
 from compute.quality import Quality
 
 UNMEASURED = int(Quality.MISSING | Quality.PARTIAL | Quality.INTERPOLATED | Quality.FAILED)
 # A sensor's end of scale: short circuit, open circuit (field failures of the catalogue), and what no network has.
 SHORT_C, OPEN_C, COLDEST_C = 0.0, 180.0, -20.0
 REVERSED_K = 0.5
+# Positions in the table of water are unsigned: they need no care for counting from the end.
+ONE = np.uint64(1)
 
 
 class Temperatures(NamedTuple):
@@ -66,58 +68,105 @@ def broken(temperature_c: float) -> bool:
     return bool(temperature_c == SHORT_C or temperature_c >= OPEN_C or temperature_c <= COLDEST_C)
 
 
-@compiled
-def heat_day(
-    supply: Float32,
-    back: Float32,
-    measured: Measured,
-    point: int,
-    span: Int64,
-    supply_mounted: bool,
-    table: Float64,
-    row: Float64,
-) -> None:
-    """Figures of one day, hours `span[0]` to `span[1]`; `row`: (9,) as in `HeatFigures`, `row[7]` carried over from
-    the eve.
+class Hours(NamedTuple):
+    """The hours of one point, (h,) each: temperatures float32, the rest float64.
+
+    `volume_m3`: NaN where it was not measured; `energy_kwh`, `balance_kwh`, `other_kwh`: as in `HeatFigures`, 0 where
+    anything of the hour is unknown.
     """
-    weight, weighted_supply, weighted_return = 0.0, 0.0, 0.0
-    plain, plain_supply, plain_return = 0, 0.0, 0.0
-    energy, balance, other = 0.0, 0.0, 0.0
-    reversed_h, broken_h, idle_h, static_h, flowing = 0, 0, 0, row[7], 0
-    for k in range(span[0], span[1]):
-        volume_known = not measured.volume_bits[point, k] & UNMEASURED
-        volume = (measured.volume[point, k + 1] - measured.volume[point, k]) * 1e-6 if volume_known else 0.0
-        idle_h += volume_known and volume == 0.0
-        flowing += volume_known
-        if np.isnan(supply[k]) or np.isnan(back[k]):
+
+    supply_c: Float32
+    return_c: Float32
+    volume_m3: Float64
+    energy_kwh: Float64
+    balance_kwh: Float64
+    other_kwh: Float64
+
+
+@compiled
+def weigh(measured: Measured, point: int, supply_mounted: bool, table: Float64, hours: Hours) -> None:
+    """Fill the hours of `point` from its totals and its temperatures, which are there already."""
+    # Arrays are taken out of their tuples first: inside a loop each access would count references.
+    supply_c, return_c, volume_m3 = hours.supply_c, hours.return_c, hours.volume_m3
+    energy_kwh, balance_kwh, other_kwh = hours.energy_kwh, hours.balance_kwh, hours.other_kwh
+    total, bits = measured.volume[point], measured.volume_bits[point]
+    for k in range(len(bits)):
+        volume_m3[k] = (total[k + 1] - total[k]) * 1e-6 if not bits[k] & UNMEASURED else np.nan
+    total, bits = measured.energy[point], measured.energy_bits[point]
+    densities, enthalpies, top = table[0], table[1], table.shape[1] - 1
+    for k in range(len(bits)):
+        energy_kwh[k], balance_kwh[k], other_kwh[k] = 0.0, 0.0, 0.0
+        supply, back, volume = supply_c[k], return_c[k], volume_m3[k]
+        if bits[k] & UNMEASURED or not volume > 0.0 or np.isnan(supply) or np.isnan(back):
             continue
-        if broken(supply[k]) or broken(back[k]):
-            broken_h += 1
+        if broken(supply) or broken(back):
             continue
-        static_h = static_h + 1 if k > 0 and supply[k] == supply[k - 1] and back[k] == back[k - 1] else 0
-        plain += 1
-        plain_supply += supply[k]
-        plain_return += back[k]
-        if volume <= 0.0:
+        energy_kwh[k] = (total[k + 1] - total[k]) / 3.6e6
+        # `thermal.looked_up` four times, with one search for the place of each temperature.
+        warm, cool = supply / TABLE_STEP_K, back / TABLE_STEP_K
+        if not (0.0 <= warm <= top and 0.0 <= cool <= top):
+            balance_kwh[k], other_kwh[k] = np.nan, np.nan
             continue
-        weight += volume
-        weighted_supply += volume * supply[k]
-        weighted_return += volume * back[k]
-        reversed_h += back[k] > supply[k] + REVERSED_K
-        if not measured.energy_bits[point, k] & UNMEASURED:
-            energy += (measured.energy[point, k + 1] - measured.energy[point, k]) / 3.6e6
-            drop = volume * (looked_up(table[1], supply[k]) - looked_up(table[1], back[k])) / 3600.0
-            dense_supply, dense_return = looked_up(table[0], supply[k]), looked_up(table[0], back[k])
-            balance += drop * (dense_supply if supply_mounted else dense_return)
-            other += drop * (dense_return if supply_mounted else dense_supply)
-    if plain:
-        row[0] = weighted_supply / weight if weight > 0.0 else plain_supply / plain
-        row[1] = weighted_return / weight if weight > 0.0 else plain_return / plain
-        row[5] = reversed_h
-    else:
-        row[0], row[1], row[5] = np.nan, np.nan, np.nan
-    row[2], row[3], row[4] = energy, balance, other
-    row[6], row[7], row[8] = broken_h, static_h, idle_h if flowing else np.nan
+        i, j = np.uint64(min(int(warm), top - 1)), np.uint64(min(int(cool), top - 1))
+        warm, cool = warm - i, cool - j
+        drop = enthalpies[i] + (enthalpies[i + ONE] - enthalpies[i]) * warm
+        drop -= enthalpies[j] + (enthalpies[j + ONE] - enthalpies[j]) * cool
+        drop = volume * drop / 3600.0
+        at_supply = drop * (densities[i] + (densities[i + ONE] - densities[i]) * warm)
+        at_return = drop * (densities[j] + (densities[j + ONE] - densities[j]) * cool)
+        balance_kwh[k] = at_supply if supply_mounted else at_return
+        other_kwh[k] = at_return if supply_mounted else at_supply
+
+
+@compiled
+def sensors(hours: Hours, days: Int64, point: int, out: HeatFigures) -> None:
+    """What the temperatures of each day tell, written to the row of `point`."""
+    supply, back, volume, static_h = hours.supply_c, hours.return_c, hours.volume_m3, 0
+    for d in range(len(days) - 1):
+        weight, weighted_supply, weighted_return = 0.0, 0.0, 0.0
+        plain, plain_supply, plain_return = 0, 0.0, 0.0
+        reversed_h, broken_h = 0, 0
+        for k in range(days[d], days[d + 1]):
+            if np.isnan(supply[k]) or np.isnan(back[k]):
+                continue
+            if broken(supply[k]) or broken(back[k]):
+                broken_h += 1
+                continue
+            static_h = static_h + 1 if k > 0 and supply[k] == supply[k - 1] and back[k] == back[k - 1] else 0
+            plain += 1
+            plain_supply += supply[k]
+            plain_return += back[k]
+            if volume[k] > 0.0:
+                weight += volume[k]
+                weighted_supply += volume[k] * supply[k]
+                weighted_return += volume[k] * back[k]
+                reversed_h += back[k] > supply[k] + REVERSED_K
+        out.broken_h[point, d], out.static_h[point, d] = broken_h, static_h
+        if plain == 0:
+            out.supply_c[point, d], out.return_c[point, d], out.reversed_h[point, d] = np.nan, np.nan, np.nan
+            continue
+        out.supply_c[point, d] = weighted_supply / weight if weight > 0.0 else plain_supply / plain
+        out.return_c[point, d] = weighted_return / weight if weight > 0.0 else plain_return / plain
+        out.reversed_h[point, d] = reversed_h
+
+
+@compiled
+def balances(hours: Hours, days: Int64, point: int, out: HeatFigures) -> None:
+    """Sums of each day, written to the row of `point`."""
+    volume_m3, energy_kwh, balance_kwh, other_kwh = (
+        hours.volume_m3, hours.energy_kwh, hours.balance_kwh, hours.other_kwh
+    )  # fmt: skip
+    for d in range(len(days) - 1):
+        energy, balance, other = 0.0, 0.0, 0.0
+        idle_h, flowing = 0, 0
+        for k in range(days[d], days[d + 1]):
+            energy += energy_kwh[k]
+            balance += balance_kwh[k]
+            other += other_kwh[k]
+            idle_h += volume_m3[k] == 0.0
+            flowing += volume_m3[k] == volume_m3[k]
+        out.measured_kwh[point, d], out.balance_kwh[point, d], out.other_kwh[point, d] = energy, balance, other
+        out.idle_h[point, d] = idle_h if flowing else np.nan
 
 
 @compiled
@@ -132,19 +181,15 @@ def heat_figures(
 ) -> None:
     """Figures of a block of points. `bounds`: (h+1,), `days`: (d+1,) positions, `table`: `thermal.water_table()`."""
     h = len(bounds) - 1
-    supply, back, row = np.empty(h, np.float32), np.empty(h, np.float32), np.zeros(9)
+    hours = Hours(np.empty(h, np.float32), np.empty(h, np.float32), np.empty(h), np.empty(h), np.empty(h), np.empty(h))
     for p in range(len(supply_mounted)):
         a, b = samples.supply_offsets[p], samples.supply_offsets[p + 1]
         c, e = samples.return_offsets[p], samples.return_offsets[p + 1]
-        means(samples.supply_times[a:b], samples.supply_values[a:b], bounds, supply)
-        means(samples.return_times[c:e], samples.return_values[c:e], bounds, back)
-        row[:] = 0.0
-        for d in range(len(days) - 1):
-            heat_day(supply, back, measured, p, days[d : d + 2], supply_mounted[p], table, row)
-            out.supply_c[p, d], out.return_c[p, d] = row[0], row[1]
-            out.measured_kwh[p, d], out.balance_kwh[p, d], out.other_kwh[p, d] = row[2], row[3], row[4]
-            out.reversed_h[p, d], out.broken_h[p, d] = row[5], row[6]
-            out.static_h[p, d], out.idle_h[p, d] = row[7], row[8]
+        means(samples.supply_times[a:b], samples.supply_values[a:b], bounds, hours.supply_c)
+        means(samples.return_times[c:e], samples.return_values[c:e], bounds, hours.return_c)
+        weigh(measured, p, supply_mounted[p], table, hours)
+        sensors(hours, days, p, out)
+        balances(hours, days, p, out)
 
 
 def empty_heat(points: int, days: int) -> HeatFigures:
