@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.billing import Gate
 from compute.quality import Quality
 from compute.scene import Hourly
 from ingest.assessment_rows import HOUR, Computed, computed
-from ingest.billing import Gate
 from ingest.store.consumption import UNKNOWN
 from ingest.store.packing import microseconds
 

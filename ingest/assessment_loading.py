@@ -281,7 +281,7 @@ def _index(
             top.append(count.numerator)
             bottom.append(count.denominator)
             capacity.append(0 if register["digits"] is None else 10 ** min(register["digits"], 15))
-            rate.append(_rate(installation, role, count))
+            rate.append(pipe_rate(installation, role, count))
         points.append(len(times))
     offsets = np.concatenate(([0], np.cumsum([len(time) for time in times]))).astype(np.int64)
     if not times:
@@ -316,7 +316,7 @@ def _segment(
     return time.astype(np.int64), value.astype(np.int64), flag.astype(np.int32)
 
 
-def _rate(installation: store.Row, role: str, count: Fraction) -> float:
+def pipe_rate(installation: store.Row, role: str, count: Fraction) -> float:
     """Most counts a second that the pipe can deliver, 0 where the meter's size is unknown (V8)."""
     qs = installation["qs_m3h"] or (2 * installation["qp_m3h"] if installation["qp_m3h"] else None)
     if qs is None or installation["service"] not in (1, 2):

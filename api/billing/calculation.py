@@ -15,15 +15,9 @@ from psycopg import AsyncConnection
 from api.billing.cut_offs import segments_of
 from api.billing.tiers import tier_splits
 from api.billing.window import Window, window_of
-from ingest.billing import (
-    MAIN_REGISTER,
-    Figures,
-    Gate,
-    Sums,
-    energy_units,
-    figures,
-    rounded,
-)
+from compute.billing import BillingPeriod, BillingQuantity, Gate, Sums, energy_units, quantity_of, rounded
+from ingest.billing import MAIN_REGISTER
+from ingest.billing_breaks import unbroken
 from ingest.store import billing
 
 Row = dict[str, Any]
@@ -82,7 +76,11 @@ async def _chunk(
     for point_id, service in sorted(set(segments) | set(sums)):
         total = _sums(sums.get((point_id, service)), service)
         own = segments.get((point_id, service), [])
-        made = figures(own, total, service, window.seconds, gate)
+        asked = BillingPeriod(MAIN_REGISTER[service][1], window.seconds, gate)
+        made = quantity_of(asked, own, total)
+        if not made.conserved and made.index_difference is not None:
+            # An index that broke, or garbage next to a cut-off: the readings that count, piece by piece.
+            made = quantity_of(asked, await unbroken(connection, own), total)
         result.append(
             _row(period, by_id[point_id], service, made, total, window, states.get(point_id, {}), degree_days)
         )
@@ -122,7 +120,7 @@ def _row(
     period: Row,
     point: Row,
     service: int,
-    made: Figures,
+    made: BillingQuantity,
     sums: Sums,
     window: Window,
     states: dict[str, float],
@@ -175,7 +173,7 @@ def _row(
     }
 
 
-def _days_with_meter(made: Figures, days: float) -> float:
+def _days_with_meter(made: BillingQuantity, days: float) -> float:
     spans = [
         (datetime.fromisoformat(segment["to"]) - datetime.fromisoformat(segment["from"])).total_seconds()
         for segment in made.segments

@@ -13,7 +13,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from api.billing.window import Window
-from ingest.billing import CutOff, IndexReading, Segment
+from compute.billing import CutOff, IndexReading, Segment
+from ingest.assessment_loading import pipe_rate
+from ingest.billing import MAIN_REGISTER, count_size
 from ingest.store import billing
 
 Row = dict[str, Any]
@@ -102,6 +104,8 @@ def _cut(
 
 
 def _segment(row: Row, start: datetime, end: datetime, first: CutOff, last: CutOff) -> Segment:
+    multiplier, base = Fraction(row["factor"]), MAIN_REGISTER[row["service"]][1]
+    size = count_size(row["unit"], row["scale"], base, multiplier)
     return Segment(
         meter_id=row["meter_id"],
         serial=row["serial"],
@@ -111,7 +115,11 @@ def _segment(row: Row, start: datetime, end: datetime, first: CutOff, last: CutO
         unit=row["unit"],
         scale=row["scale"],
         digits=row["digits"],
-        factor=Fraction(row["factor"]),
+        factor=multiplier,
+        size=size,
+        mounted=(row["installed_from"], row["installed_to"]),
+        noted=(row["initial_index"], row["final_index"]),
+        rate=pipe_rate(row, "energy" if base == "J" else "volume", size),
         start=start,
         end=end,
         first=first,

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from api.access import Actor
 from api.billing import calculation
 from api.billing.window import window_of
-from ingest.billing import Gate, energy_units, rounded
+from compute.billing import Gate, energy_units, rounded
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store import audit, billing, feed, outbox
 

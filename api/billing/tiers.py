@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from ingest.billing import J_PER_KWH, rounded
+from compute.billing import J_PER_KWH, rounded
 
 
 def tier_splits(tiers: Sequence[dict[str, Any]], energy_j: int | None) -> list[dict[str, Any]]:

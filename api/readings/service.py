@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from api.access import Actor
 from api.billing.explanation import flag_names
 from compute.quality import Method
-from ingest.billing import rounded
+from compute.billing import rounded
 from ingest.errors import InvalidInputError, NotFoundError
 from ingest.store import lookup, registry
 from ingest.store.meters import Meter

@@ -47,7 +47,7 @@ SELECT i.point_id, i.service, i.meter_id, m.serial, m.manufacturer, i.factor,
        CASE WHEN i.service IN (3, 4, 6) THEN i.initial_volume ELSE i.initial_index END AS initial_index,
        CASE WHEN i.service IN (3, 4, 6) THEN i.final_volume ELSE i.final_index END AS final_index,
        lower(i.period) AS installed_from, upper(i.period) AS installed_to,
-       r.register_id, r.name AS register, r.unit, r.scale, r.digits
+       r.register_id, r.name AS register, r.unit, r.scale, r.digits, m.qp_m3h, m.qs_m3h
 FROM installation i JOIN meter m USING (meter_id)
 LEFT JOIN LATERAL (
     SELECT g.register_id, g.name, g.unit, g.scale, g.digits FROM register g
@@ -77,6 +77,17 @@ ORDER BY register_id, ts DESC, edited DESC, version DESC
 _AFTER: Final = f"""
 SELECT DISTINCT ON (register_id) register_id, ts, value, delivery_id, flags FROM ({_NEAR}) AS near
 ORDER BY register_id, ts, edited DESC, version DESC
+"""
+# Every version of every reading, as the sequence rules see them; an approved edit stands in the place of what was read.
+_BETWEEN: Final = """
+WITH edit AS (
+    SELECT DISTINCT ON (ts) ts, value, coalesce(delivery_id, 0) AS delivery_id,
+           CASE kind WHEN 'edit' THEN 65536 ELSE 32768 END AS flags FROM manual_reading
+    WHERE register_id = %(register)s AND ts BETWEEN %(low)s AND %(high)s AND state = 'approved'
+      AND kind IN ('edit', 'estimate') ORDER BY ts, manual_id DESC)
+SELECT ts, value, delivery_id, flags::int AS flags, version FROM reading
+WHERE register_id = %(register)s AND ts BETWEEN %(low)s AND %(high)s AND ts NOT IN (SELECT ts FROM edit)
+UNION ALL SELECT ts, value, delivery_id, flags, 0 FROM edit ORDER BY ts, version
 """
 _POINTS: Final = """
 SELECT p.point_id, p.code, p.account, p.heated_area_m2, p.kind, p.contract, p.area_id, a.code AS area_code, a.time_zone
@@ -208,6 +219,13 @@ async def readings_at(
             found[row["register_id"]] = row
         missing = [register for register in missing if register not in found]
     return found
+
+
+async def readings_between(
+    connection: AsyncConnection[Any], register_id: int, low: datetime, high: datetime
+) -> list[Row]:
+    """Readings of one register in [low, high], all versions in order, approved edits in their places."""
+    return await _rows(connection, _BETWEEN, {"register": register_id, "low": low, "high": high})
 
 
 async def days_by_state(
