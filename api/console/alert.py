@@ -1,26 +1,31 @@
 """One alert: what was seen, the evidence in one picture, what people did, and the decision."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
 from api.alerts import service
-from api.console.charts import consumption_chart, index_chart, temperature_chart
-from api.console.frame import card, empty, figure, frame, grid, heading
+from api.console.decisions import decision_buttons
+from api.console.evidence_chart import Expected, Mark
+from api.console.evidence_view import EvidenceView, Subject, loaded
+from api.console.frame import Html, card, empty, figure, frame, grid, heading, link
 from api.console.names import CAUSE_TEXTS, kind_text, state_text
-from api.console.points import ESTIMATED, MOMENTARY
+from api.console.refusals import warn
 from api.console.session import Visitor
-from api.console.texts import marked
+from api.console.telegrams import device_card, telegrams_card
 from api.console.words import ACTIONS, FIGURES, word
-from ingest.alerting import CAUSES, AlertAction
+from ingest.alerting import CAUSES
 from ingest.errors import IngestError
-from ingest.store import evidence
+from ingest.store import evidence, registry
 
 # How much is shown before and after the span an alert is about.
 CONTEXT = timedelta(days=14)
-SHORT = timedelta(days=5)
 # Codes of `compute.days`: what a point was while it was used.
+# Figures that stand in the unit that the explanation names.
+_IN_UNIT = ("observed", "expected_low", "expected_high", "house_median")
 _POINT_STATES = ("active", "suspended", "vacant", "closed")
 
 
@@ -29,8 +34,13 @@ async def alert_page(visitor: Visitor, alert_id: int) -> None:
     texts, now = visitor.texts, visitor.parts.clock.now()
     async with visitor.connection() as connection:
         row = await service.get(connection, visitor.actor, alert_id, now=now)
-        start, end = _window(row, now)
-        data = await _evidence(connection, row, start, end)
+        point = await registry.get_point(connection, point_id=row["point_id"])
+        subject = _subject(visitor, row, float(point.heated_area_m2 or 0), now)
+        data = await loaded(connection, subject, subject.start, subject.end)
+        earlier = await service.queue(
+            connection, visitor.actor, now=now, filters={"point": row["point_code"]}, limit=30
+        )
+        deliveries = await _deliveries(connection, row)
     with frame(visitor, f"#{alert_id}", current="/alerts"):
         heading(
             f"{kind_text(texts, row['kind'])} · {row['point_code']}",
@@ -40,33 +50,44 @@ async def alert_page(visitor: Visitor, alert_id: int) -> None:
         )
         _facts(visitor, row)
         _actions(visitor, row)
-        _charts(visitor, row, data, now)
+        _what_follows(visitor, row)
+        with card(texts("Evidence")):
+            EvidenceView(visitor, subject, data).build(texts("Consumption, index, temperatures and flags over time"))
+            ui.label(texts("Drag the bar below to zoom: hours appear from ten days on.")).classes("hb-muted text-sm")
         _explanation(visitor, row)
-        _history(visitor, row)
+        device_card(visitor, data.spans)
+        telegrams_card(visitor, deliveries, texts("Raw telegrams at that time"))
+        with ui.element("div").classes("hb-halves"):
+            _history(visitor, row)
+            _occurrences(visitor, [one for one in earlier if one["alert_id"] != alert_id])
 
 
-def _window(row: dict[str, Any], now: datetime) -> tuple[datetime, datetime]:
+def _subject(visitor: Visitor, row: dict[str, Any], area_m2: float, now: datetime) -> Subject:
     last = row["to_ts"] or now
-    return row["from_ts"] - CONTEXT, min(max(last + timedelta(days=3), row["from_ts"] + timedelta(days=4)), now)
+    start = row["from_ts"] - CONTEXT
+    end = min(max(last + timedelta(days=3), row["from_ts"] + timedelta(days=4)), now)
+    mark = Mark(row["from_ts"], last, kind_text(visitor.texts, row["kind"]))
+    return Subject(
+        row["point_id"], row["area_id"], row["service"], start, max(end, start + timedelta(days=1)), marks=(mark,),
+        expected=tuple(filter(None, (_expected(one, area_m2, last) for one in row["findings"]))),
+    )  # fmt: skip
 
 
-async def _evidence(connection: Any, row: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
-    span = {"point_id": row["point_id"], "start": start, "end": end}
-    resolution = evidence.HOUR if end - start <= SHORT else evidence.DAY
-    return {
-        "consumption": await evidence.consumption_columns(
-            connection, **span, resolution=resolution, service=row["service"]
-        ),
-        "neighbours": await evidence.neighbour_band(connection, **span) if resolution == evidence.DAY else None,
-        "outside": await evidence.weather_columns(connection, area_id=row["area_id"], start=start, end=end),
-        "indexes": await evidence.register_series(
-            connection, **span, quantities=("heat_energy", "cooling_energy", "electric_energy", "volume")
-        ),
-        "momentary": await evidence.register_series(connection, **span, quantities=MOMENTARY),
-        "deliveries": await evidence.deliveries_around(connection, meter_id=row["meter_id"], at=row["from_ts"], limit=4)
-        if row["meter_id"]
-        else [],
-    }
+def _expected(finding: dict[str, Any], area_m2: float, last: datetime) -> Expected | None:
+    """What a rule expected, as kWh per day, where it judged energy; None where it judged something else."""
+    low, high, end = finding["expected_low"], finding["expected_high"], finding["to_ts"] or last
+    days = max(1.0, (end - finding["from_ts"]) / timedelta(days=1))
+    details = finding["details"] if isinstance(finding["details"], dict) else {}
+    factor = {"kWh": 1 / days, "kWh/d": 1.0, "kWh/m2/d": area_m2}.get(str(details.get("unit")), 0.0)
+    if low is None or high is None or high <= low or factor <= 0:
+        return None
+    return Expected(finding["from_ts"], end, low * factor, high * factor)
+
+
+async def _deliveries(connection: Any, row: dict[str, Any]) -> list[dict[str, Any]]:
+    if not row["meter_id"]:
+        return []
+    return await evidence.deliveries_around(connection, meter_id=row["meter_id"], at=row["from_ts"], limit=4)
 
 
 def _facts(visitor: Visitor, row: dict[str, Any]) -> None:
@@ -85,35 +106,38 @@ def _facts(visitor: Visitor, row: dict[str, Any]) -> None:
         figure(texts("Point"), row["point_code"], link=f"/points/{row['point_code']}")
 
 
-def _charts(visitor: Visitor, row: dict[str, Any], data: dict[str, Any], now: datetime) -> None:
+def _actions(visitor: Visitor, row: dict[str, Any]) -> None:
+    if not visitor.actor.may("reviewer"):
+        return
+
+    async def decide(decision: service.Decision) -> bool:
+        try:
+            async with visitor.connection() as connection:
+                await service.decide(
+                    connection, visitor.actor, row["alert_id"], replace(decision, revision=row["revision"]),
+                    now=visitor.parts.clock.now(),
+                )  # fmt: skip
+        except IngestError as error:
+            warn(visitor.texts, error)
+            return False
+        ui.navigate.reload()
+        return True
+
+    decision_buttons(visitor, set(row["actions"]), decide)
+
+
+def _what_follows(visitor: Visitor, row: dict[str, Any]) -> None:
+    """After a cause that spoils values: who enters the edit that a second person approves."""
     texts = visitor.texts
-    marks = [(row["from_ts"], row["to_ts"] or now, kind_text(texts, row["kind"]))]
-    with card(texts("Consumption")):
-        if data["consumption"]["start_at"]:
-            chart = consumption_chart(
-                texts, data["consumption"], estimated_mask=ESTIMATED, neighbours=data["neighbours"],
-                outside=data["outside"], marks=marks,
-            )  # fmt: skip
-            ui.echart(chart).classes("hb-chart tall")
-        else:
-            empty(texts("No consumption in this span."))
-    with ui.element("div").classes("hb-halves"):
-        with card(texts("Index")):
-            if data["indexes"]:
-                ui.echart(index_chart(texts, data["indexes"], marks)).classes("hb-chart")
-            else:
-                empty(texts("No readings in this span."))
-        with card(texts("Temperatures and flow")):
-            if data["momentary"]:
-                ui.echart(temperature_chart(texts, data["momentary"], marks)).classes("hb-chart")
-            else:
-                empty(texts("This meter gives no temperatures."))
-    if data["deliveries"]:
-        with card(texts("Raw telegrams at that time")):
-            for one in data["deliveries"]:
-                title = f"{texts.moment(one['ts'])} · {one['protocol']} · {one['channel']} · #{one['delivery_id']}"
-                ui.label(title).classes("hb-muted text-sm")
-                ui.label(bytes(one["payload"]).hex(" ").upper()[:1200]).classes("hb-hex")
+    if row["state"] != "resolved" or not CAUSES.get(row["cause"] or "", (None, False))[1]:
+        return
+    with card():
+        told = texts("After this cause the values usually need an edit; a second person approves it.")
+        ui.label(told).classes("hb-sentence")
+        if visitor.actor.may("technician") and row["meter_serial"]:
+            address = f"/field/entry?serial={quote(row['meter_serial'])}&kind=edit"
+            ui.html(link(texts("Enter an edit"), address), sanitize=False)
+        ui.html(link(texts("Waiting for approval"), "/approvals"), sanitize=False)
 
 
 def _explanation(visitor: Visitor, row: dict[str, Any]) -> None:
@@ -121,7 +145,12 @@ def _explanation(visitor: Visitor, row: dict[str, Any]) -> None:
     with ui.element("div").classes("hb-halves"):
         with card(texts("Why this alert")):
             explanation = row["explanation"] if isinstance(row["explanation"], dict) else {"text": row["explanation"]}
-            rows = [(word(texts, key, FIGURES), _value_text(visitor, value, key)) for key, value in explanation.items()]
+            unit = str(explanation.get("unit") or "")
+            rows = [
+                (word(texts, key, FIGURES), _value_text(visitor, value, key, unit if key in _IN_UNIT else ""))
+                for key, value in explanation.items()
+                if key != "unit"
+            ]
             grid([(texts("Figure"), "text"), (texts("Value"), "number")], rows, caption=texts("Why this alert"))
         with card(texts("What the rules saw")):
             if not row["findings"]:
@@ -144,13 +173,14 @@ def _explanation(visitor: Visitor, row: dict[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _value_text(visitor: Visitor, value: Any, key: str = "") -> str:
+def _value_text(visitor: Visitor, value: Any, key: str = "", unit: str = "") -> str:
     if key == "state" and value in range(len(_POINT_STATES)):
         return state_text(visitor.texts, _POINT_STATES[int(value)])
     if isinstance(value, bool) or value is None:
         return "–" if value is None else str(value)
     if isinstance(value, int | float):
-        return visitor.texts.number(value, 0 if float(value).is_integer() else 2)
+        number = visitor.texts.number(value, 0 if float(value).is_integer() else 2)
+        return f"{number} {unit}".rstrip()
     return str(value)
 
 
@@ -176,99 +206,22 @@ def _history(visitor: Visitor, row: dict[str, Any]) -> None:
         )
 
 
-def _actions(visitor: Visitor, row: dict[str, Any]) -> None:
-    texts, allowed = visitor.texts, set(row["actions"])
-    if not visitor.actor.may("reviewer"):
-        return
-
-    async def decide(**values: Any) -> None:
-        decision = service.Decision(revision=row["revision"], **values)
-        try:
-            async with visitor.connection() as connection:
-                await service.decide(
-                    connection, visitor.actor, row["alert_id"], decision, now=visitor.parts.clock.now()
-                )
-        except IngestError as error:
-            ui.notify(error.message, type="negative")
+def _occurrences(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
+    texts = visitor.texts
+    with card(texts("Earlier alerts of this point")):
+        if not rows:
+            empty(texts("This is the first alert of this point."))
             return
-        ui.navigate.reload()
-
-    with ui.row().classes("gap-2 items-center hb-no-print"):
-        if AlertAction.ACKNOWLEDGE in allowed:
-            ui.button(texts("Acknowledge"), icon="done", on_click=lambda: decide(action=AlertAction.ACKNOWLEDGE)).props(
-                "no-caps unelevated"
-            )
-        if AlertAction.RESOLVE in allowed:
-            ui.button(texts("Resolve…"), icon="task_alt", on_click=lambda: _resolve_dialog(visitor, decide)).props(
-                "no-caps unelevated color=positive"
-            )
-        for action, title, icon, days in (
-            (AlertAction.FIELD_CHECK, marked("Order a field check…"), "handyman", 7),
-            (AlertAction.SNOOZE, marked("Snooze…"), "snooze", 3),
-            (AlertAction.SUPPRESS, marked("Suppress…"), "notifications_off", 30),
-        ):
-            if action in allowed:
-                ui.button(
-                    texts(title),
-                    icon=icon,
-                    on_click=lambda action=action, title=title, days=days: _until_dialog(
-                        visitor, decide, action, texts(title).rstrip("…"), days
-                    ),
-                ).props("no-caps outline")
-        if AlertAction.REOPEN in allowed:
-            ui.button(texts("Open again"), on_click=lambda: decide(action=AlertAction.REOPEN)).props("no-caps outline")
-        ui.button(texts("Comment…"), icon="chat", on_click=lambda: _comment_dialog(visitor, decide)).props(
-            "no-caps flat"
+        grid(
+            [(texts("Kind"), "text"), (texts("From"), "text"), (texts("State"), "text"), (texts("Cause"), "text")],
+            [
+                (
+                    Html(link(kind_text(texts, one["kind"]), f"/alerts/{one['alert_id']}")),
+                    texts.day(one["from_ts"]),
+                    state_text(texts, one["state"]),
+                    texts(CAUSE_TEXTS.get(one["cause"], one["cause"])) if one["cause"] else "–",
+                )
+                for one in rows
+            ],
+            caption=texts("Earlier alerts of this point"),
         )
-
-
-def _resolve_dialog(visitor: Visitor, decide: Any) -> None:
-    texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(texts("Resolve")).classes("text-lg font-semibold")
-        cause = ui.select(
-            {code: texts(CAUSE_TEXTS.get(code, code)) for code in CAUSES}, label=texts("Cause"), value="meter_defect"
-        ).classes("w-full")
-        comment = ui.textarea(texts("Comment")).classes("w-full")
-
-        async def done() -> None:
-            dialog.close()
-            await decide(action=AlertAction.RESOLVE, cause=cause.value, comment=comment.value or "")
-
-        with ui.row().classes("justify-end w-full"):
-            ui.button(texts("Cancel"), on_click=dialog.close).props("no-caps flat")
-            ui.button(texts("Resolve"), on_click=done).props("no-caps unelevated color=positive")
-
-
-def _until_dialog(visitor: Visitor, decide: Any, action: AlertAction, title: str, days: int) -> None:
-    texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(title).classes("text-lg font-semibold")
-        length = ui.number(texts("Days"), value=days, min=1, max=400, precision=0).classes("w-full")
-        label = texts("Reason") if action == AlertAction.SUPPRESS else texts("Comment")
-        comment = ui.textarea(label).classes("w-full")
-
-        async def done() -> None:
-            until = visitor.parts.clock.now() + timedelta(days=int(length.value or days))
-            name = "due_at" if action == AlertAction.FIELD_CHECK else "until"
-            dialog.close()
-            await decide(action=action, comment=comment.value or "", **{name: until})
-
-        with ui.row().classes("justify-end w-full"):
-            ui.button(texts("Cancel"), on_click=dialog.close).props("no-caps flat")
-            ui.button(title, on_click=done).props("no-caps unelevated")
-
-
-def _comment_dialog(visitor: Visitor, decide: Any) -> None:
-    texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(texts("Comment")).classes("text-lg font-semibold")
-        comment = ui.textarea(texts("Comment")).classes("w-full")
-
-        async def done() -> None:
-            dialog.close()
-            await decide(action=AlertAction.COMMENT, comment=comment.value or "")
-
-        with ui.row().classes("justify-end w-full"):
-            ui.button(texts("Cancel"), on_click=dialog.close).props("no-caps flat")
-            ui.button(texts("Save"), on_click=done).props("no-caps unelevated")

@@ -5,25 +5,28 @@ connection loses nothing and sends nothing twice.
 """
 
 import json
+from datetime import timedelta
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
-from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
+from api.console.frame import card, empty, frame, heading, item_row, link
+from api.console.refusals import codes_for_browser, for_browser, told
 from api.console.rounds import start_dialog
 from api.console.session import Visitor
-from api.console.texts import marked
-from api.console.words import CHECKS, REGISTERS, word
-from api.field import campaigns, service
-from api.field import readings as hand_readings
+from api.console.texts import Texts, marked
+from api.console.words import REGISTERS, word
+from api.field import campaigns
 from api.field.service import REASONS
-from ingest.errors import ConflictError, IngestError, NotFoundError
+from ingest.errors import ConflictError, NotFoundError
 from ingest.store import areas as area_store
-from ingest.store import evidence, registry
+from ingest.store import board, evidence, registry
 
 
-def _scripts(visitor: Visitor) -> None:
+def scripts(visitor: Visitor) -> None:
+    """What the forms of a field page need: their script, its words, and how many forms still wait."""
     texts = visitor.texts
     words = {
         "sending": texts("Sending…"),
@@ -32,11 +35,15 @@ def _scripts(visitor: Visitor) -> None:
         "refused": texts("Refused."),
         "photo": texts("The photo could not be sent."),
         "type": texts("This browser reads no barcodes: type the number."),
+        "queued": texts("{n} forms wait here until there is a connection."),
+        "refusals": for_browser(texts),
+        **codes_for_browser(texts),
     }
     # "<" can't end the script element: nothing in the texts is allowed to.
     body = json.dumps(words).replace("<", "\\u003c")
     ui.add_body_html(f'<script type="application/json" id="hb-field-words">{body}</script>')
     ui.add_body_html('<script src="/console-static/field.js" defer></script>')
+    ui.html('<div id="hb-outbox-count" role="status" class="hb-warn"></div>', sanitize=False)
 
 
 def _field(label: str, control: str) -> str:
@@ -44,13 +51,13 @@ def _field(label: str, control: str) -> str:
 
 
 def _local_now(visitor: Visitor) -> str:
-    """Value of a time field in the reader's zone, and that zone's offset: a phone may be set to another one."""
+    """Value of a time field in the reader's zone, and that zone's name: a phone may be set to another one."""
     now = visitor.parts.clock.now().astimezone(visitor.texts.zone)
-    offset = f"{now:%z}"
-    return f'value="{now:%Y-%m-%dT%H:%M}" data-offset="{offset[:3]}:{offset[3:5]}"'
+    return f'value="{now:%Y-%m-%dT%H:%M}" data-zone="{visitor.texts.zone.key}"'
 
 
-def _lookup_form(visitor: Visitor, action: str, name: str, label: str, value: str) -> None:
+def lookup_form(visitor: Visitor, action: str, name: str, label: str, value: str) -> None:
+    """Ask for a serial or a code: scanned or typed."""
     texts = visitor.texts
     ui.html(
         f'<form method="get" action="{action}" class="hb-form">'
@@ -63,92 +70,65 @@ def _lookup_form(visitor: Visitor, action: str, name: str, label: str, value: st
     ).classes("w-full")
 
 
+_TILES = (
+    ("/field/entry", "edit_note", marked("Read by hand"), marked("checked before it is stored")),
+    ("/field/exchange", "swap_horiz", marked("Exchange a meter"), marked("no energy is lost")),
+    ("/field/commission", "fact_check", marked("Commission a meter"), marked("the checklist")),
+    ("/lines", "lan", marked("Lines to the meters"), marked("who is silent and why; read one now")),
+    ("/map", "map", marked("Map"), marked("buildings by alerts and comms")),
+)
+
+
 async def field_page(visitor: Visitor) -> None:
     """What a technician can do here, and the areas' routes."""
     texts = visitor.texts
     async with visitor.connection() as connection:
         areas = await area_store.areas(connection)
         running = await campaigns.listed(connection, visitor.actor)
-        waiting = await hand_readings.listed(connection, visitor.actor, ["entered", "second_approval"])
     visible = [area for area in areas if visitor.actor.areas is None or area.area_id in visitor.actor.areas]
     with frame(visitor, texts("Field work"), current="/field"):
+        scripts(visitor)
         heading(texts("Field work"))
-        with ui.element("div").classes("hb-figures"):
-            for address, title, note in (
-                ("/field/entry", marked("Read by hand"), marked("checked before it is stored")),
-                ("/field/exchange", marked("Exchange a meter"), marked("no energy is lost")),
-                ("/field/commission", marked("Commission a meter"), marked("the checklist")),
-            ):
+        with ui.element("div").classes("hb-tiles"):
+            for address, icon, title, note in _TILES:
                 ui.html(
-                    f'<a class="hb-figure" href="{address}"><div class="value">{escape(texts(title))}</div>'
-                    f'<div class="note">{escape(texts(note))}</div></a>',
+                    f'<a class="hb-tile" href="{address}"><span class="icon" aria-hidden="true">{icon}</span>'
+                    f'<span><span class="title">{escape(texts(title))}</span><br>'
+                    f'<span class="note">{escape(texts(note))}</span></span></a>',
                     sanitize=False,
                 )
-        with card(texts("Routes")):
-            grid(
-                [(texts("Area"), "text"), (texts("Team"), "text")],
-                [(Html(link(area.name, f"/field/routes/{area.code}")), area.team or "–") for area in visible],
-                caption=texts("Routes"),
-            )
-        with card(texts("Campaigns")):
-            if running:
-                grid(
-                    [(texts("Campaign"), "text"), (texts("From"), "text"), (texts("To"), "text")],
-                    [
-                        (
-                            Html(link(row["name"] or row["code"], f"/field/campaigns/{row['code']}")),
-                            str(row["start_date"]),
-                            str(row["end_date"]),
-                        )
-                        for row in running
-                    ],
-                    caption=texts("Campaigns"),
-                )  # fmt: skip
-            else:
-                empty(texts("No campaign yet: a lead starts one here."))
-            if visitor.actor.may("lead"):
-                ui.button(texts("Start a campaign…"), on_click=lambda: start_dialog(visitor)).props("no-caps outline")
-        _waiting(visitor, waiting)
+        with ui.element("div").classes("hb-halves"):
+            with card(texts("Routes")):
+                for area in visible:
+                    with item_row():
+                        ui.html(link(area.name, f"/field/routes/{quote(area.code)}"), sanitize=False)
+                        ui.label(area.team or "–").classes("hb-muted")
+            _campaigns(visitor, running)
 
 
-def _waiting(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
+def _campaigns(visitor: Visitor, running: list[dict[str, Any]]) -> None:
     texts = visitor.texts
-    with card(texts("Hand-made values that wait for a second person")):
-        if not rows:
-            empty(texts("Nothing waits for approval."))
-            return
-        for row in rows[:50]:
-            value = f"{row['value'] * 10.0 ** row['scale']:g} {row['unit']}"
-            with ui.row().classes("w-full items-center justify-between"):
-                told = (row["serial"], value, texts.moment(row["ts"]), word(texts, row["kind"]), row["entered_by"])
-                ui.label(" · ".join(told))
-                if visitor.actor.may("approver"):
-                    with ui.row().classes("gap-1"):
-                        for approve, name in ((True, marked("Approve")), (False, marked("Reject"))):
-                            ui.button(
-                                texts(name),
-                                on_click=lambda row=row, approve=approve: _decide(visitor, row["manual_id"], approve),
-                            ).props("no-caps outline dense")
+    with card(texts("Campaigns")):
+        if not running:
+            empty(texts("No campaign yet: a lead starts one here."))
+        for row in running:
+            with item_row():
+                ui.html(link(row["name"] or row["code"], f"/field/campaigns/{quote(row['code'])}"), sanitize=False)
+                ui.label(f"{texts.date(row['start_date'])} – {texts.date(row['end_date'])}").classes("hb-muted")
+        if visitor.actor.may("lead"):
+            ui.button(texts("Start a campaign…"), icon="flag", on_click=lambda: start_dialog(visitor)).props(
+                "no-caps outline"
+            )
 
 
-async def _decide(visitor: Visitor, manual_id: int, approve: bool) -> None:
-    try:
-        async with visitor.connection() as connection:
-            await hand_readings.decide(connection, visitor.actor, manual_id, approve=approve)
-    except IngestError as error:
-        ui.notify(error.message, type="negative")
-        return
-    ui.navigate.reload()
-
-
-async def entry_page(visitor: Visitor, serial: str = "") -> None:
+async def entry_page(visitor: Visitor, serial: str = "", kind: str = "reading") -> None:
     """A reading off the display, checked before it is stored."""
     texts = visitor.texts
-    meter, registers, problem = await _meter(visitor, serial)
+    meter, registers, problem = await meter_of(visitor, serial)
     with frame(visitor, texts("Read by hand"), current="/field"):
-        _scripts(visitor)
+        scripts(visitor)
         heading(texts("Read by hand"), serial)
-        _lookup_form(visitor, "/field/entry", "serial", texts("Meter serial"), serial)
+        lookup_form(visitor, "/field/entry", "serial", texts("Meter serial"), serial)
         if problem:
             empty(problem)
         if meter is None:
@@ -158,11 +138,17 @@ async def entry_page(visitor: Visitor, serial: str = "") -> None:
             for one in (stored.register for stored in registers)
             if one.cumulative
         )
+        kinds = "".join(
+            f'<option value="{one}"{" selected" if one == kind else ""}>{escape(word(texts, one))}</option>'
+            for one in ("reading", "edit", "estimate")
+        )
         with card(f"{meter.serial} · {meter.point or texts('not installed')}"):
             ui.html(
-                '<form class="hb-form" data-form="entry" data-outbox="/api/v1/field/readings">'
+                '<form class="hb-form" data-form="entry" data-outbox="/api/v1/field/readings"'
+                ' data-check="/api/v1/field/readings/check">'
                 f'<input type="hidden" name="meter_id" data-type="int" value="{meter.meter_id}">'
                 + (f'<input type="hidden" name="point" value="{escape(meter.point)}">' if meter.point else "")
+                + _field(texts("What it is"), f'<select name="kind">{kinds}</select>')
                 + _field(texts("Register"), f'<select name="register">{options}</select>')
                 + _field(texts("Display, as shown"), '<input name="display" inputmode="decimal" required>')
                 + _field(texts("Read at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>')
@@ -176,7 +162,8 @@ async def entry_page(visitor: Visitor, serial: str = "") -> None:
             ).classes("w-full")
 
 
-async def _meter(visitor: Visitor, serial: str) -> tuple[Any, list[Any], str]:
+async def meter_of(visitor: Visitor, serial: str) -> tuple[Any, list[Any], str]:
+    """The meter of a serial with its registers, or why there is none."""
     if not serial:
         return None, [], ""
     try:
@@ -184,99 +171,89 @@ async def _meter(visitor: Visitor, serial: str) -> tuple[Any, list[Any], str]:
             meter = await registry.get_meter(connection, serial=serial)
             return meter, await registry.registers(connection, meter.meter_id), ""
     except (NotFoundError, ConflictError) as error:
-        return None, [], error.message
+        return None, [], told(visitor.texts, error)
 
 
 async def exchange_page(visitor: Visitor, point: str = "") -> None:
     """Old meter out, new meter in: final index, initial index, reason, photo."""
     texts, facts = visitor.texts, None
+    current: dict[str, Any] | None = None
+    newest: list[dict[str, Any]] = []
     if point:
         async with visitor.connection() as connection:
             facts = await evidence.point_facts(connection, point)
+            current = next((row for row in facts["installations"] if row["to_ts"] is None), None) if facts else None
+            if current is not None:
+                since = visitor.parts.clock.now() - timedelta(days=60)
+                newest = await board.newest_values(connection, current["meter_id"], since)
         if facts is not None:
             visitor.actor.require_area(facts["area_id"], "point")
     with frame(visitor, texts("Exchange a meter"), current="/field"):
-        _scripts(visitor)
+        scripts(visitor)
         heading(texts("Exchange a meter"), point)
-        _lookup_form(visitor, "/field/exchange", "point", texts("Point code"), point)
+        lookup_form(visitor, "/field/exchange", "point", texts("Point code"), point)
         if point and facts is None:
             empty(texts("There is no point {code}. Search for it under Points.", code=point))
         if facts is None:
             return
-        current = next((row for row in facts["installations"] if row["to_ts"] is None), None)
         if current is None:
             empty(texts("No meter is installed here: adopt one under Intake or exchange one under Field work."))
             return
-        _exchange_form(visitor, point, current)
+        _exchange_form(visitor, point, current, newest)
 
 
-def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any]) -> None:
+def _step(title: str, *fields: str) -> str:
+    return f"<fieldset><legend>{escape(title)}</legend>{''.join(fields)}</fieldset>"
+
+
+def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest: list[dict[str, Any]]) -> None:
     texts = visitor.texts
     reasons = "".join(f'<option value="{one}">{escape(word(texts, one))}</option>' for one in REASONS)
     unit = current["energy_unit"] or ""
+    photo = '<input type="file" accept="image/*" capture="environment">'
+    scan = f'<button type="button" class="hb-plain" data-scan="hb-new">{escape(texts("Scan"))}</button>'
     with card(texts("Now installed: {serial}", serial=current["serial"])):
+        for row in newest:
+            if row["name"] in ("energy", "volume"):
+                told = f"{_number(texts, row)} {row['unit']} · {texts.moment(row['ts'])}"
+                name = word(texts, row["name"], REGISTERS)
+                ui.label(texts("Last reading, {register}: {told}", register=name, told=told)).classes(
+                    "hb-muted text-sm"
+                )
         ui.html(
-            '<form class="hb-form" data-form="exchange" data-outbox="/api/v1/field/exchanges">'
+            '<form class="hb-form hb-steps" data-form="exchange" data-outbox="/api/v1/field/exchanges"'
+            f' data-next="/field/commission?serial=" data-next-field="new_serial"'
+            f' data-next-text="{escape(texts("Commission the new meter"))}">'
             f'<input type="hidden" name="point" value="{escape(point)}">'
-            + _field(f"{texts('Final index')} ({unit})", '<input name="final_energy" inputmode="decimal" required>')
-            + _field(f"{texts('Final volume')} (m³)", '<input name="final_volume" inputmode="decimal">')
-            + _field(texts("New serial"), '<input id="hb-new" name="new_serial" required autocapitalize="characters">')
-            + f'<button type="button" class="hb-plain" data-scan="hb-new">{escape(texts("Scan"))}</button>'
-            + _field(
-                f"{texts('Initial index')} ({unit})", '<input name="initial_energy" inputmode="decimal" value="0">'
+            + _step(
+                texts("The old meter"),
+                _field(f"{texts('Final index')} ({unit})", '<input name="final_energy" inputmode="decimal" required>'),
+                _field(f"{texts('Final volume')} (m³)", '<input name="final_volume" inputmode="decimal">'),
             )
-            + _field(f"{texts('Initial volume')} (m³)", '<input name="initial_volume" inputmode="decimal">')
-            + _field(texts("Exchanged at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>')
-            + _field(texts("Reason"), f'<select name="reason">{reasons}</select>')
-            + _field(texts("Photo"), '<input type="file" accept="image/*" capture="environment">')
+            + _step(
+                texts("The new meter"),
+                _field(
+                    texts("New serial"), '<input id="hb-new" name="new_serial" required autocapitalize="characters">'
+                ),
+                scan,
+                _field(
+                    f"{texts('Initial index')} ({unit})", '<input name="initial_energy" inputmode="decimal" value="0">'
+                ),
+                _field(f"{texts('Initial volume')} (m³)", '<input name="initial_volume" inputmode="decimal">'),
+            )
+            + _step(
+                texts("When and why"),
+                _field(
+                    texts("Exchanged at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>'
+                ),
+                _field(texts("Reason"), f'<select name="reason">{reasons}</select>'),
+                _field(texts("Photo of both displays"), photo),
+            )
             + f'<button type="submit">{escape(texts("Exchange"))}</button>'
             '<div data-outbox-state="exchange" role="status" style="white-space:pre-line"></div></form>',
             sanitize=False,
         ).classes("w-full")
 
 
-async def commission_page(visitor: Visitor, serial: str = "") -> None:
-    """The checklist of a meter: what the service sees, what a person notes."""
-    texts, now = visitor.texts, visitor.parts.clock.now()
-    meter, _, problem = await _meter(visitor, serial)
-    items: list[dict[str, Any]] = []
-    if meter is not None:
-        async with visitor.connection() as connection:
-            items = await service.commissioning(connection, visitor.actor, meter.meter_id, now=now)
-    with frame(visitor, texts("Commission a meter"), current="/field"):
-        _scripts(visitor)
-        heading(texts("Commission a meter"), serial)
-        _lookup_form(visitor, "/field/commission", "serial", texts("Meter serial"), serial)
-        if problem:
-            empty(problem)
-        if meter is None:
-            return
-        with card(f"{meter.serial} · {meter.point or texts('not installed')}"):
-            for item in items:
-                _check(visitor, meter.meter_id, item)
-
-
-def _check(visitor: Visitor, meter_id: int, item: dict[str, Any]) -> None:
-    texts = visitor.texts
-    tone, verdict = {True: ("good", texts("in order")), False: ("critical", texts("not in order"))}.get(
-        item["passed"], ("info", texts("open"))
-    )
-
-    async def note(passed: bool) -> None:
-        async with visitor.connection() as connection:
-            await service.note_check(connection, visitor.actor, meter_id, item["item"], passed=passed)
-        ui.navigate.reload()
-
-    with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
-        with ui.element("div"):
-            ui.html(
-                f"<strong>{escape(word(texts, item['item'], CHECKS))}</strong> " + pill(verdict, tone),
-                sanitize=False,
-            )
-            by = f" · {item['checked_by']}" if item["checked_by"] else ""
-            ui.label(f"{item['shown']}{by}").classes("hb-muted text-sm")
-        with ui.row().classes("gap-1"):
-            ui.button(icon="check", on_click=lambda: note(True)).props(f'flat dense aria-label="{texts("in order")}"')
-            ui.button(icon="close", on_click=lambda: note(False)).props(
-                f'flat dense aria-label="{texts("not in order")}"'
-            )
+def _number(texts: Texts, row: dict[str, Any]) -> str:
+    return texts.number(row["value"] * 10.0 ** row["scale"], max(0, -row["scale"]))

@@ -16,6 +16,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("/", marked("Overview"), "reader"),
     ("/alerts", marked("Alerts"), "reviewer"),
     ("/points", marked("Points"), "reader"),
+    ("/map", marked("Map"), "reader"),
     ("/lines", marked("Lines"), "technician"),
     ("/field", marked("Field work"), "technician"),
     ("/intake", marked("Intake"), "technician"),
@@ -52,6 +53,7 @@ def frame(visitor: Visitor, title: str, *, current: str) -> Iterator[None]:
             with ui.element("nav").classes("hb-nav gt-sm row no-wrap").props(f'aria-label="{texts("Main")}"'):
                 _links(entries, current)
         with ui.row().classes("items-center no-wrap gap-1"):
+            language_switch(texts)
             _person_menu(visitor)
             menu = ui.button(icon="menu").props(f'flat dense color=white aria-label="{texts("Menu")}"').classes("lt-md")
             with menu, ui.menu():
@@ -67,14 +69,27 @@ def _links(entries: Sequence[tuple[str, str]], current: str) -> None:
         ui.html(f'<a href="{address}"{mark}>{escape(text)}</a>', sanitize=False)
 
 
+def language_switch(texts: Texts) -> None:
+    """A button that names the other language in that language."""
+    other = next(code for code in LANGUAGES if code != texts.language)
+    code = {"zh": "zh-CN"}.get(other, other)
+    ui.html(
+        f'<button type="button" class="hb-language" lang="{code}"'
+        f' onclick="{escape(_cookie_script(LANGUAGE_COOKIE, other))}">{LANGUAGES[other]}</button>',
+        sanitize=False,
+    )
+
+
 def _person_menu(visitor: Visitor) -> None:
     texts = visitor.texts
     with ui.button(visitor.actor.name, icon="account_circle").props("flat dense no-caps color=white"), ui.menu():
-        for code, name in LANGUAGES.items():
-            ui.menu_item(name, on_click=lambda code=code: ui.run_javascript(_cookie_script(LANGUAGE_COOKIE, code)))
-        ui.separator()
+        ui.item_label(word(texts, visitor.actor.role)).props("header")
         for unit in ("kWh", "GJ"):
-            ui.menu_item(unit, on_click=lambda unit=unit: ui.run_javascript(_cookie_script(UNIT_COOKIE, unit)))
+            chosen = " ✓" if unit == texts.energy_unit else ""
+            ui.menu_item(
+                texts("Energy in {unit}", unit=unit) + chosen,
+                on_click=lambda unit=unit: ui.run_javascript(_cookie_script(UNIT_COOKIE, unit)),
+            )
         ui.separator()
         ui.menu_item(texts("Log out"), on_click=lambda: ui.navigate.to("/logout"))
 
@@ -130,24 +145,54 @@ class Html(str):
     __slots__ = ()
 
 
-def grid(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
-    """A plain table. `columns`: (title, "text" or "number"); cells are text (escaped) or `Html`."""
-    head = "".join(f'<th scope="col" class="{kind}">{escape(title)}</th>' for title, kind in columns)
+@contextmanager
+def item_row() -> Iterator[None]:
+    """One line of a list of things: what it is on the left, what can be done with it on the right."""
+    with ui.element("div").classes("hb-row"):
+        yield
+
+
+def tabs(entries: Sequence[tuple[str, str]], current: str, label: str) -> None:
+    """Links of which one is where the reader is. `entries`: (address, text)."""
+    here = ' aria-current="true"'
     body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{columns[index][1]}">{cell if isinstance(cell, Html) else escape(str(cell))}</td>'
-            for index, cell in enumerate(row)
-        )
-        + "</tr>"
+        f'<a href="{escape(address)}"{here if address == current else ""}>{escape(text)}</a>'
+        for address, text in entries
+    )
+    ui.html(f'<nav class="hb-tabs" aria-label="{escape(label)}">{body}</nav>', sanitize=False)
+
+
+# Tables of at least so many columns become cards on a phone.
+_CARDS_FROM = 4
+
+
+def grid(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+    """A plain table, on a phone one card a row. `columns`: (title, "text" or "number"); cells are text (escaped) or
+    `Html`."""
+    cards = len(columns) >= _CARDS_FROM
+    head = "".join(
+        f'<th scope="col" role="columnheader" class="{kind}">{escape(title)}</th>' for title, kind in columns
+    )
+    body = "".join(
+        '<tr role="row">' + "".join(_cell(columns[at], cell, first=at == 0) for at, cell in enumerate(row)) + "</tr>"
         for row in rows
     )
     label = f' aria-label="{escape(caption)}"' if caption else ""
     ui.html(
-        f'<div class="hb-scroll" tabindex="0" role="region"{label}><table class="hb-grid">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+        f'<div class="hb-scroll" tabindex="0" role="region"{label}>'
+        f'<table role="table" class="hb-grid{" hb-cards" if cards else ""}"><thead role="rowgroup">'
+        f'<tr role="row">{head}</tr></thead><tbody role="rowgroup">{body}</tbody></table></div>',
         sanitize=False,
     ).classes("w-full")
+
+
+def _cell(column: tuple[str, str], cell: Any, *, first: bool) -> str:
+    title, kind = column
+    shown = cell if isinstance(cell, Html) else escape(str(cell))
+    # An empty cell takes no room in a card.
+    classes = kind + (" none" if shown in ("", "–") else "")
+    label = "" if first else f' data-label="{escape(title)}"'
+    return f'<td role="cell" class="{classes}"{label}>{shown}</td>'
 
 
 def severity_text(texts: Texts, severity: str) -> Html:

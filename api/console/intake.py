@@ -4,7 +4,10 @@ from typing import Any
 
 from nicegui import ui
 
-from api.console.frame import card, empty, figure, frame, grid, heading
+from api.console.code_words import MEDIA, QUARANTINE
+from api.console.dialogs import dialog
+from api.console.frame import card, empty, figure, frame, grid, heading, item_row, tabs
+from api.console.refusals import warn
 from api.console.session import Visitor
 from api.console.words import REGISTERS, word
 from api.deliveries import service
@@ -12,6 +15,7 @@ from ingest.errors import IngestError
 from ingest.store import discovered, quarantine
 
 SHOWN = 50
+NEWEST = 20
 # A replay of more than this belongs to `heatbook replay`, which shows progress.
 MOST_AT_ONCE = 5_000
 
@@ -22,7 +26,7 @@ async def intake_page(visitor: Visitor, *, code: str | None = None) -> None:
     async with visitor.connection() as connection:
         meters = await discovered.discovered(connection, limit=SHOWN)
         counts = await quarantine.counts(connection)
-        entries = await quarantine.entries(connection, code=code, limit=SHOWN)
+        entries = await quarantine.entries(connection, code=code, limit=NEWEST)
     with frame(visitor, texts("Intake"), current="/intake"):
         heading(texts("Intake"), texts("meters nobody registered, deliveries nobody could use; nothing is thrown away"))
         with ui.element("div").classes("hb-figures"):
@@ -37,14 +41,15 @@ async def intake_page(visitor: Visitor, *, code: str | None = None) -> None:
             if not counts:
                 empty(texts("Every delivery became readings."))
                 return
-            with ui.row().classes("gap-2"):
-                for reason, number in counts.items():
-                    chosen = "unelevated" if reason == code else "outline"
-                    ui.button(
-                        f"{reason} · {texts.number(number)}",
-                        on_click=lambda reason=reason: ui.navigate.to(f"/intake?code={reason}"),
-                    ).props(f"no-caps dense {chosen}")
-        with card(texts("Newest entries") + (f" · {code}" if code else "")):
+            entries_by_reason = [
+                (f"/intake?code={reason}", f"{word(texts, reason, QUARANTINE)} · {texts.number(number)}")
+                for reason, number in counts.items()
+            ]
+            every = ("/intake", f"{texts('all')} · {texts.number(sum(counts.values()))}")
+            current = f"/intake?code={code}" if code else "/intake"
+            tabs([every, *entries_by_reason], current, texts("Quarantine by reason"))
+        named = f" · {word(texts, code, QUARANTINE)} ({code})" if code else ""
+        with card(texts("Newest entries") + named):
             if code:
                 ui.button(
                     texts("Replay all of this reason"), icon="replay", on_click=lambda: _replay_all(visitor, code)
@@ -55,11 +60,10 @@ async def intake_page(visitor: Visitor, *, code: str | None = None) -> None:
 
 def _meter(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
     texts = visitor.texts
-    with ui.row().classes("w-full items-center justify-between gap-2").style("border-bottom:1px solid #eaeff3"):
+    with item_row():
         with ui.element("div"):
-            ui.label(f"{meter.manufacturer} {meter.serial} · {meter.medium or '?'} · {meter.protocol}").classes(
-                "font-semibold"
-            )
+            medium = word(texts, meter.medium, MEDIA) if meter.medium else "?"
+            ui.label(f"{meter.manufacturer} {meter.serial} · {medium} · {meter.protocol}").classes("font-semibold")
             ui.label(
                 texts("{n} telegrams, last {moment}", n=meter.deliveries, moment=texts.moment(meter.last_seen_at))
                 + f" · {meter.channel}"
@@ -73,8 +77,19 @@ def _meter(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
 
 def _adopt_dialog(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
     texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(texts("Adopt {serial}", serial=meter.serial)).classes("text-lg font-semibold")
+
+    async def adopt() -> None:
+        async with visitor.connection() as connection:
+            meter_id = await service.adopt(
+                connection, visitor.actor, meter.discovered_id, point=(point.value or "").strip() or None
+            )
+        made = await service.replay_adopted(
+            visitor.parts.pool, visitor.parts.pipeline, visitor.parts.directory, visitor.actor, meter_id
+        )
+        ui.notify(texts("Adopted; {n} readings recovered", n=made["readings"]), type="positive")
+        ui.navigate.to("/intake")
+
+    with dialog(texts, texts("Adopt {serial}", serial=meter.serial), adopt, confirm=texts("Adopt")):
         if meter.last_values:
             rows = [
                 (
@@ -83,28 +98,8 @@ def _adopt_dialog(visitor: Visitor, meter: discovered.DiscoveredMeter) -> None:
                 )
                 for value in meter.last_values[:6]
             ]
-            grid([(texts("Register"), "text"), (texts("Value"), "number")], rows)
+            grid([(texts("Register"), "text"), (texts("Value"), "number")], rows, caption=texts("Registers"))
         point = ui.input(texts("Point code (may stay empty)")).classes("w-full")
-
-        async def adopt() -> None:
-            try:
-                async with visitor.connection() as connection:
-                    meter_id = await service.adopt(
-                        connection, visitor.actor, meter.discovered_id, point=point.value.strip() or None
-                    )
-                made = await service.replay_adopted(
-                    visitor.parts.pool, visitor.parts.pipeline, visitor.parts.directory, visitor.actor, meter_id
-                )
-            except IngestError as error:
-                ui.notify(error.message, type="negative")
-                return
-            dialog.close()
-            ui.notify(texts("Adopted; {n} readings recovered", n=made["readings"]), type="positive")
-            ui.navigate.to("/intake")
-
-        with ui.row().classes("justify-end w-full"):
-            ui.button(texts("Cancel"), on_click=dialog.close).props("no-caps flat")
-            ui.button(texts("Adopt"), on_click=adopt).props("no-caps unelevated")
 
 
 async def _dismiss(visitor: Visitor, discovered_id: int) -> None:
@@ -112,7 +107,7 @@ async def _dismiss(visitor: Visitor, discovered_id: int) -> None:
         async with visitor.connection() as connection:
             await service.dismiss_discovered(connection, visitor.actor, discovered_id)
     except IngestError as error:
-        ui.notify(error.message, type="negative")
+        warn(visitor.texts, error)
         return
     ui.navigate.reload()
 
@@ -120,7 +115,7 @@ async def _dismiss(visitor: Visitor, discovered_id: int) -> None:
 def _entry(visitor: Visitor, entry: quarantine.QuarantineEntry) -> None:
     texts = visitor.texts
     where = f" · {texts('byte')} {entry.byte_offset}" if entry.byte_offset is not None else ""
-    title = f"{texts.moment(entry.arrived_at)} · {entry.protocol} · {entry.code}{where}"
+    title = f"{texts.moment(entry.arrived_at)} · {entry.protocol} · {word(texts, entry.code, QUARANTINE)}{where}"
     with ui.expansion(title).classes("w-full").props("dense") as box:
         ui.label(entry.message)
         ui.label(f"{entry.channel} · {entry.manufacturer} {entry.serial}").classes("hb-muted text-sm")
@@ -154,7 +149,7 @@ async def _replay(visitor: Visitor, delivery_ids: list[int]) -> None:
         async with visitor.connection() as connection:
             outcomes: list[Any] = await service.replay(connection, visitor.parts.pipeline, visitor.actor, delivery_ids)
     except IngestError as error:
-        ui.notify(error.message, type="negative")
+        warn(visitor.texts, error)
         return
     made = sum(1 for outcome in outcomes if outcome.state == "stored")
     ui.notify(
@@ -168,6 +163,6 @@ async def _dismiss_entry(visitor: Visitor, quarantine_id: int) -> None:
         async with visitor.connection() as connection:
             await service.dismiss(connection, visitor.actor, quarantine_id)
     except IngestError as error:
-        ui.notify(error.message, type="negative")
+        warn(visitor.texts, error)
         return
     ui.navigate.reload()

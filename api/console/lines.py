@@ -6,14 +6,20 @@ from typing import Any
 
 from nicegui import ui
 
-from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, pill
+from api.console.code_words import GATEWAYS, line_error_text
+from api.console.frame import Html, card, empty, figure, frame, grid, heading, item_row, link, pill
+from api.console.refusals import told
 from api.console.session import Visitor
-from api.console.words import REGISTERS, word
+from api.console.telegrams import registers_table
+from api.console.words import word
 from api.deliveries import service as deliveries
 from api.field import service as field
 from ingest.errors import IngestError
 from ingest.on_demand import read_now
 from ingest.store import comms
+
+# As the comms board counts it: a meter that failed so often in a row is silent.
+SILENT_AFTER = 3
 
 
 async def lines_page(visitor: Visitor) -> None:
@@ -29,7 +35,7 @@ async def lines_page(visitor: Visitor) -> None:
             return
         with ui.element("div").classes("hb-figures"):
             figure(texts("Gateways"), texts.number(len(rows)))
-            down = sum(1 for row in rows if row["kind"] != "mqtt" and not row["connected"])
+            down = sum(1 for row in rows if _is_down(row))
             figure(texts("Gateways silent"), texts.number(down), tone="bad" if down else "good")
             figure(texts("Meters silent for a day"), texts.number(len(silent)), tone="warn" if silent else "good")
         with card(texts("Gateways")):
@@ -58,7 +64,7 @@ async def lines_page(visitor: Visitor) -> None:
                         Html(link(row["point"], f"/points/{row['point']}")) if row["point"] else "–",
                         Html(link(row["gateway"], f"/lines/{row['gateway']}")) if row["gateway"] else "–",
                         texts.age(row["last_reading_at"], now),
-                        row["last_error"] or "–",
+                        line_error_text(texts, row["last_error"]) or "–",
                     )
                     for row in silent
                 ],
@@ -66,10 +72,17 @@ async def lines_page(visitor: Visitor) -> None:
             )  # fmt: skip
 
 
+def _is_down(row: dict[str, Any]) -> bool:
+    """Nothing behind the gateway answers; a few silent meters do not make a silent gateway."""
+    return row["kind"] != "mqtt" and not row["connected"] and row["meters_failing"] >= row["meters"]
+
+
 def _gateway_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
     texts, now = visitor.texts, visitor.parts.clock.now()
     if row["kind"] == "mqtt":
         state = pill(texts("listening"), "good") if row["connected"] else pill(texts("not connected"), "critical")
+    elif row["meters"] and row["meters_failing"] and row["meters_failing"] < row["meters"]:
+        state = pill(texts("{n} meters silent", n=texts.number(row["meters_failing"])), "warning")
     elif row["connected"]:
         state = pill(texts("answers"), "good")
     elif row["last_attempt_at"] is None:
@@ -78,7 +91,7 @@ def _gateway_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
         state = pill(texts("silent"), "critical")
     return (
         Html(link(row["code"], f"/lines/{row['code']}")),
-        row["kind"],
+        word(texts, row["kind"], GATEWAYS),
         Html(state),
         texts.number(row["meters"]),
         texts.age(row["last_success_at"], now),
@@ -99,7 +112,7 @@ async def line_page(visitor: Visitor, code: str) -> None:
         if gateway is None:
             empty(texts("There is no gateway {code}.", code=code))
             return
-        heading(code, f"{gateway['kind']} · {gateway['address']}")
+        heading(code, f"{word(texts, gateway['kind'], GATEWAYS)} · {gateway['address']}")
         if gateway["kind"].startswith("mbus"):
             ui.button(
                 texts("Search this bus…"), icon="search", on_click=lambda: _search_dialog(visitor, known[code], code)
@@ -108,24 +121,28 @@ async def line_page(visitor: Visitor, code: str) -> None:
             if not gateway["meters_behind"]:
                 empty(texts("No meter is linked to this gateway yet: adopt one under Intake."))
             for row in gateway["meters_behind"]:
-                with (
-                    ui.row()
-                    .classes("w-full items-center justify-between gap-2")
-                    .style("border-bottom:1px solid #eaeff3;padding:.35rem 0")
-                ):
-                    with ui.element("div"):
-                        title = f"{row['serial']} {row['manufacturer']} · {texts('address')} {row['address']}"
-                        where = (
-                            f" · {link(row['point_code'], '/points/' + row['point_code'])}" if row["point_code"] else ""
-                        )
-                        ui.html(f"<strong>{escape(title)}</strong>{where}", sanitize=False)
-                        last = f"{texts('last success')}: {texts.age(row['last_success_at'], now)}"
-                        parts = (last, texts.percent(row["success_rate"]), row["last_error"])
-                        ui.label(" · ".join(filter(None, parts))).classes("hb-muted text-sm")
-                    if gateway["kind"] != "mqtt":
-                        ui.button(
-                            texts("Read now"), on_click=lambda row=row: _read(visitor, row["meter_id"], row["serial"])
-                        ).props("no-caps outline dense")
+                _meter_row(visitor, row, asked=gateway["kind"] != "mqtt")
+
+
+def _meter_row(visitor: Visitor, row: dict[str, Any], *, asked: bool) -> None:
+    texts, now = visitor.texts, visitor.parts.clock.now()
+    with item_row():
+        with ui.element("div"):
+            title = f"{row['serial']} {row['manufacturer']} · {texts('address')} {row['address']}"
+            where = f" · {link(row['point_code'], '/points/' + row['point_code'])}" if row["point_code"] else ""
+            silent = f" {pill(texts('silent'), 'critical')}" if row["consecutive_failures"] >= SILENT_AFTER else ""
+            ui.html(f"<strong>{escape(title)}</strong>{where}{silent}", sanitize=False)
+            told = [
+                f"{texts('last success')}: {texts.age(row['last_success_at'], now)}",
+                texts.percent(row["success_rate"]),
+                f"{texts.number(row['latency_ms'])} ms" if row["latency_ms"] is not None else "",
+                line_error_text(texts, row["last_error"]),
+            ]
+            ui.label(" · ".join(filter(None, told))).classes("hb-muted text-sm")
+        if asked:
+            ui.button(texts("Read now"), on_click=lambda: _read(visitor, row["meter_id"], row["serial"])).props(
+                "no-caps outline dense"
+            )
 
 
 async def _read(visitor: Visitor, meter_id: int, serial: str) -> None:
@@ -142,7 +159,7 @@ async def _read(visitor: Visitor, meter_id: int, serial: str) -> None:
     except IngestError as error:
         progress.set_visibility(False)
         with result:
-            ui.label(error.message).classes("hb-bad")
+            ui.label(told(texts, error)).classes("hb-bad")
         return
     progress.set_visibility(False)
     decoded = []
@@ -156,7 +173,7 @@ async def _read(visitor: Visitor, meter_id: int, serial: str) -> None:
         for frame_hex in answer.frames:
             ui.label(frame_hex.upper()).classes("hb-hex w-full")
         for one in decoded:
-            _decoded(visitor, one)
+            registers_table(visitor, one)
 
 
 async def _search_dialog(visitor: Visitor, gateway_id: int, code: str) -> None:
@@ -184,23 +201,7 @@ async def _search_dialog(visitor: Visitor, gateway_id: int, code: str) -> None:
                     with found:
                         ui.label(step.address).classes("hb-hex")
     except IngestError as error:
-        state.set_text(error.message)
+        state.set_text(told(texts, error))
         return
     progress.set_value(1.0)
     state.set_text(texts("{n} meters answered. Unknown ones stand under Intake.", n=count))
-
-
-def _decoded(visitor: Visitor, delivery: dict[str, Any]) -> None:
-    texts = visitor.texts
-    telegrams = delivery["decoding"].get("telegrams", [])
-    for telegram in telegrams:
-        rows = [
-            (
-                word(texts, register["register"], REGISTERS),
-                f"{register['value']} {register['unit']}",
-                register["error"] or "",
-            )
-            for register in telegram.get("registers", [])
-        ]
-        if rows:
-            grid([(texts("Register"), "text"), (texts("Value"), "number"), (texts("Note"), "text")], rows)

@@ -4,21 +4,28 @@ from html import escape
 
 from nicegui import ui
 
+from api.console.frame import language_switch
 from api.console.texts import Texts
 
-# Only paths of this console are followed after the log-in, never another site's address.
+# The listener stands on the document: a submit that comes before the form is drawn is none. Only paths of this console
+# are followed after the log-in, never another site's address.
 _SCRIPT = """
-document.getElementById('hb-login').addEventListener('submit', async (event) => {
+document.addEventListener('submit', async (event) => {
+  if (event.target.id !== 'hb-login') return;
   event.preventDefault();
   const form = event.target, message = document.getElementById('hb-message');
-  const answer = await fetch('/api/v1/session', {
-    method: 'POST', headers: {'Content-Type': 'application/json'},
-    body: JSON.stringify({name: form.name.value, password: form.password.value})});
+  let answer;
+  try {
+    answer = await fetch('/api/v1/session', {
+      method: 'POST', headers: {'Content-Type': 'application/json'},
+      body: JSON.stringify({name: form.name.value, password: form.password.value})});
+  } catch (error) { message.textContent = form.dataset.away; return; }
   if (answer.ok) {
     const next = new URLSearchParams(location.search).get('next') || '/';
     location.href = /^\\/(?![\\/\\\\])/.test(next) ? next : '/';
   } else {
-    message.textContent = answer.status === 429 ? form.dataset.later : form.dataset.wrong;
+    message.textContent = answer.status === 429 ? form.dataset.later
+      : answer.status >= 500 ? form.dataset.away : form.dataset.wrong;
     form.password.value = ''; form.password.focus();
   }
 });
@@ -35,13 +42,15 @@ def login_page(texts: Texts) -> None:
         "password": texts("Password"),
         "enter": texts("Log in"),
         "wrong": texts("Name or password is wrong."),
-        "later": texts("Too many tries: wait a minute."),
+        "later": texts("Too many tries: wait a quarter of an hour, or ask an administrator."),
+        "away": texts("No connection to the service: try again in a moment."),
     }
     shown = {key: escape(text) for key, text in words.items()}
     ui.html(
         f"""
         <main class="hb-login">
-          <form id="hb-login" class="hb-card" data-wrong="{shown["wrong"]}" data-later="{shown["later"]}">
+          <form id="hb-login" class="hb-card" data-wrong="{shown["wrong"]}" data-later="{shown["later"]}"
+            data-away="{shown["away"]}">
             <h1 class="hb-title">Heatbook</h1>
             <div class="hb-subtitle">{shown["about"]}</div>
             <label>{shown["name"]}<input name="name" autocomplete="username" required autofocus></label>
@@ -54,5 +63,6 @@ def login_page(texts: Texts) -> None:
         """,
         sanitize=False,
     )
-    script = f"<script>window.addEventListener('load', () => setTimeout(() => {{ {_SCRIPT} }}, 150));</script>"
-    ui.add_body_html(script)
+    with ui.element("div").classes("hb-login-language"):
+        language_switch(texts)
+    ui.add_head_html(f"<script>{_SCRIPT}</script>")

@@ -103,6 +103,11 @@ def service_text(texts: Texts, service: int) -> str:
     return texts(SERVICES.get(service, "other"))
 
 
+def flag_text_list(texts: Texts, flags: int) -> list[str]:
+    """The telling quality flags of an interval; none for a plain valid one."""
+    return [texts(name) for flag, name in FLAGS.items() if flags & flag]
+
+
 def flag_texts(texts: Texts, flags: int) -> str:
-    """The telling quality flags of an interval, comma-separated; empty for a plain valid one."""
-    return ", ".join(texts(name) for flag, name in FLAGS.items() if flags & flag)
+    """The same, comma-separated."""
+    return ", ".join(flag_text_list(texts, flags))

@@ -1,16 +1,24 @@
 """People, keys and the audit log: who may do what, and who did what."""
 
+import asyncio
 from datetime import timedelta
+from html import escape
 from typing import Any
+from urllib.parse import quote
 
+import psycopg
 from nicegui import ui
 
-from api.access import ROLES
-from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
+from api.access import ROLES, SCOPES
+from api.console.code_words import AUDIT_ACTIONS
+from api.console.dialogs import dialog
+from api.console.frame import Html, card, empty, frame, grid, heading, item_row, link, pill
+from api.console.refusals import warn
 from api.console.session import Visitor
 from api.console.words import word
 from api.people import service
 from ingest.errors import IngestError
+from ingest.store import audit
 
 PAGE = 100
 
@@ -51,75 +59,78 @@ def _person(visitor: Visitor, row: dict[str, Any]) -> None:
     async def switch() -> None:
         await _carried_out(visitor, "change_person", row["name"], disabled=not off)
 
-    with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
+    with item_row():
         state = pill(texts("locked"), "critical") if off else ""
-        log = link(row["name"], f"/people?person={row['name']}")
-        ui.html(f"{log} {pill(word(texts, row['role']), 'info')} {state}", sanitize=False)
+        log = link(row["name"], f"/people?person={quote(row['name'])}")
+        named = f" <span class='hb-muted'>{escape(row['full_name'])}</span>" if row.get("full_name") else ""
+        areas = f" <span class='hb-muted'>{escape(', '.join(row['areas']))}</span>" if row.get("areas") else ""
+        ui.html(f"{log} {pill(word(texts, row['role']), 'info')} {state}{named}{areas}", sanitize=False)
         if visitor.actor.may("admin") and row["name"] != visitor.actor.name:
             with ui.row().classes("gap-1"):
+                ui.button(texts("Change the role…"), on_click=lambda: _role(visitor, row)).props("no-caps flat dense")
                 ui.button(texts("New password…"), on_click=lambda: _password(visitor, row["name"])).props(
                     "no-caps flat dense"
                 )
                 ui.button(texts("Unlock") if off else texts("Lock"), on_click=switch).props("no-caps outline dense")
 
 
-async def _carried_out(visitor: Visitor, what: str, *values: Any, **named: Any) -> Any:
+async def _carried_out(visitor: Visitor, what: str, *values: Any, **named: Any) -> bool:
     """Call a service of the people's room in one transaction, tell a refusal, and show the page anew."""
     try:
         async with visitor.connection() as connection:
-            result = await getattr(service, what)(connection, visitor.actor, *values, **named)
+            await getattr(service, what)(connection, visitor.actor, *values, **named)
     except IngestError as error:
-        ui.notify(error.message, type="negative")
-        return None
-    if what != "add_key":
-        ui.navigate.to("/people")
-    return result
+        warn(visitor.texts, error)
+        return False
+    ui.navigate.to("/people")
+    return True
 
 
 def _password(visitor: Visitor, name: str) -> None:
     texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(texts("New password of {name}", name=name)).classes("text-lg font-semibold")
+
+    async def done() -> bool:
+        return await _carried_out(visitor, "change_person", name, password=password.value or "")
+
+    with dialog(texts, texts("New password of {name}", name=name), done, confirm=texts("Save")):
         password = ui.input(texts("Password"), password=True).props("autocomplete=new-password").classes("w-full")
+        ui.label(texts("At least 10 characters. The person is logged out everywhere.")).classes("hb-muted text-sm")
 
-        async def done() -> None:
-            dialog.close()
-            await _carried_out(visitor, "change_person", name, password=password.value or "")
 
-        _buttons(visitor, dialog, done)
+def _role(visitor: Visitor, row: dict[str, Any]) -> None:
+    texts = visitor.texts
+
+    async def done() -> bool:
+        codes = [code.strip() for code in (areas.value or "").split(",") if code.strip()]
+        return await _carried_out(visitor, "change_person", row["name"], role=str(role.value), areas=codes)
+
+    with dialog(texts, texts("Role of {name}", name=row["name"]), done, confirm=texts("Save")):
+        role = _role_select(visitor, row["role"])
+        present = ", ".join(str(code) for code in row.get("areas") or [])
+        areas = ui.input(texts("Areas (codes, with commas; empty: all)"), value=present).classes("w-full")
 
 
 def _add_person(visitor: Visitor) -> None:
     texts = visitor.texts
-    with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
-        ui.label(texts("Add a person")).classes("text-lg font-semibold")
+
+    async def done() -> bool:
+        codes = [code.strip() for code in (areas.value or "").split(",") if code.strip()]
+        return await _carried_out(
+            visitor, "add_person", (name.value or "").strip(), role.value, password.value or None,
+            language=texts.language, areas=codes,
+        )  # fmt: skip
+
+    with dialog(texts, texts("Add a person"), done, confirm=texts("Save")):
         name = ui.input(texts("Name")).classes("w-full")
         role = _role_select(visitor)
         areas = ui.input(texts("Areas (codes, with commas; empty: all)")).classes("w-full")
         password = ui.input(texts("Password"), password=True).props("autocomplete=new-password").classes("w-full")
 
-        async def done() -> None:
-            dialog.close()
-            codes = [code.strip() for code in (areas.value or "").split(",") if code.strip()]
-            await _carried_out(
-                visitor, "add_person", (name.value or "").strip(), role.value, password.value or None,
-                language=texts.language, areas=codes,
-            )  # fmt: skip
 
-        _buttons(visitor, dialog, done)
-
-
-def _role_select(visitor: Visitor) -> Any:
+def _role_select(visitor: Visitor, present: str = "technician") -> ui.select:
     texts = visitor.texts
-    return ui.select({role: word(texts, role) for role in ROLES}, label=texts("Role"), value="technician").classes(
-        "w-full"
-    )
-
-
-def _buttons(visitor: Visitor, dialog: Any, done: Any) -> None:
-    with ui.row().classes("justify-end w-full"):
-        ui.button(visitor.texts("Cancel"), on_click=dialog.close).props("no-caps flat")
-        ui.button(visitor.texts("Save"), on_click=done).props("no-caps unelevated")
+    roles = {role: word(texts, role) for role in ROLES}
+    return ui.select(roles, label=texts("Role"), value=present).classes("w-full")
 
 
 def _key(visitor: Visitor, row: dict[str, Any]) -> None:
@@ -128,7 +139,7 @@ def _key(visitor: Visitor, row: dict[str, Any]) -> None:
     async def revoke() -> None:
         await _carried_out(visitor, "revoke_key", row["api_key_id"])
 
-    with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
+    with item_row():
         with ui.element("div"):
             ui.label(f"{row['name']} · {row['prefix']}… · {word(texts, row['role'])}").classes("font-semibold")
             ends = texts("until {moment}", moment=texts.moment(row["expires_at"])) if row["expires_at"] else ""
@@ -140,24 +151,58 @@ def _key(visitor: Visitor, row: dict[str, Any]) -> None:
 
 def _add_key(visitor: Visitor) -> None:
     texts = visitor.texts
-    with ui.dialog(value=True).props("persistent"), ui.card().classes("w-96"):
+    with ui.dialog(value=True).props("persistent") as box, ui.card().classes("hb-dialog"):
+        box.props["aria-label"] = texts("Add a key")
         ui.label(texts("Add a key")).classes("text-lg font-semibold")
         name = ui.input(texts("Name")).classes("w-full")
-        role = _role_select(visitor)
+        role = _role_select(visitor, "billing")
+        scopes = ui.select(list(SCOPES), label=texts("Only for (empty: all the role allows)"), multiple=True).props(
+            "use-chips options-dense"
+        )
+        scopes.classes("w-full")
         days = ui.number(texts("Valid for days"), value=365, min=1, max=3650, precision=0).classes("w-full")
         shown = ui.label("").classes("hb-hex w-full")
+        shown.set_visibility(False)
 
         async def done() -> None:
             expires = visitor.parts.clock.now() + timedelta(days=int(days.value or 365))
-            made = await _carried_out(visitor, "add_key", (name.value or "").strip(), role.value, expires_at=expires)
-            if made is not None:
-                ui.notify(texts("The key is shown this once: copy it now."), type="warning")
-                shown.set_text(made[1])
-                save.disable()
+            try:
+                async with visitor.connection() as connection:
+                    _, key = await service.add_key(
+                        connection, visitor.actor, (name.value or "").strip(), str(role.value),
+                        scopes=list(scopes.value or []), expires_at=expires,
+                    )  # fmt: skip
+            except IngestError as error:
+                warn(texts, error)
+                return
+            ui.notify(texts("The key is shown this once: copy it now."), type="warning")
+            shown.set_text(key)
+            shown.set_visibility(True)
+            save.disable()
 
         with ui.row().classes("justify-end w-full"):
             ui.button(texts("Close"), on_click=lambda: ui.navigate.to("/people")).props("no-caps flat")
             save = ui.button(texts("Save"), on_click=done).props("no-caps unelevated")
+
+
+async def _verify(visitor: Visitor) -> None:
+    """Walk the audit log's chain in a thread; tell whether a line was changed or is missing."""
+    texts, url = visitor.texts, visitor.parts.settings.database_url
+    assert url is not None
+
+    def verified() -> audit.ChainReport:
+        with psycopg.connect(url) as connection:
+            return audit.verify_chain(connection)
+
+    found = await asyncio.to_thread(verified)
+    if found.broken_at is None:
+        ui.notify(
+            texts("The chain is whole: {n} entries, each follows the one before.", n=texts.number(found.entries)),
+            type="positive", timeout=8_000,
+        )  # fmt: skip
+    else:
+        message = texts("The chain is broken at entry {n}: tell the operator.", n=found.broken_at)
+        ui.notify(message, type="negative", timeout=0, close_button=texts("Close"))
 
 
 def _log(visitor: Visitor, rows: list[dict[str, Any]], person: str) -> None:
@@ -173,15 +218,20 @@ def _log(visitor: Visitor, rows: list[dict[str, Any]], person: str) -> None:
             ],
             [
                 (
-                    texts.moment(row["at"]), row["actor"], row["action"], row["subject"],
+                    texts.moment(row["at"]), row["actor"], word(texts, row["action"], AUDIT_ACTIONS), row["subject"],
                     Html(f"<code>{row['hash'][:12]}</code>"),
                 )
                 for row in rows
             ],
             caption=texts("Audit log"),
         )  # fmt: skip
-        if len(rows) == PAGE:
-            ui.html(link(texts("older"), f"/people?before={rows[-1]['audit_id']}"), sanitize=False)
-        ui.label(
-            texts("Every line carries the hash of the one before: `heatbook users verify-audit` checks the chain.")
-        ).classes("hb-muted text-sm")
+        with ui.element("div").classes("hb-tools"):
+            if len(rows) == PAGE:
+                older = f"/people?before={rows[-1]['audit_id']}&person={quote(person)}"
+                ui.html(link(texts("older") + " →", older), sanitize=False)
+            ui.button(texts("Verify the chain"), icon="verified", on_click=lambda: _verify(visitor)).props(
+                "no-caps outline dense"
+            )
+        ui.label(texts("Every line carries the hash of the one before: a changed or missing line shows.")).classes(
+            "hb-muted text-sm"
+        )

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from api.console.frame import card
 from api.console.names import state_text
+from api.console.refusals import warn
 from api.console.session import Visitor
 from api.registry import service
 from ingest.errors import IngestError
@@ -34,7 +35,7 @@ def state_form(visitor: Visitor, code: str, present: str) -> None:
                         connection, visitor.actor, code, str(state.value), first, note=note.value or ""
                     )
             except (IngestError, ValueError) as error:
-                ui.notify(str(error), type="negative")
+                warn(visitor.texts, error)
                 return
             ui.navigate.reload()
 

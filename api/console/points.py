@@ -1,25 +1,24 @@
 """One metering point with its index, consumption, temperatures and telegrams."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 
-from api.console.charts import consumption_chart, index_chart, temperature_chart
-from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, severity_text
+from api.console.evidence_chart import ESTIMATED
+from api.console.evidence_view import HOURS, EvidenceView, Subject, loaded
+from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, severity_text, tabs
 from api.console.names import flag_texts, kind_text, service_text, state_text
 from api.console.point_state import state_form
 from api.console.session import Visitor
+from api.console.telegrams import device_card, telegrams_card
 from api.console.texts import marked
 from api.console.words import word
-from compute.quality import Quality
 from ingest.store import evidence
 
-ESTIMATED = int(Quality.ESTIMATED | Quality.INTERPOLATED)
-MOMENTARY = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
 _SPANS = ((3, marked("3 days")), (7, marked("7 days")), (30, marked("30 days")), (365, marked("1 year")))
-_ENERGY = {1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
 
 
 async def point_page(
@@ -28,69 +27,52 @@ async def point_page(
     """Everything about one point over the last `days` days; `hourly` shows hours where days would be shown."""
     texts, now = visitor.texts, visitor.parts.clock.now()
     days = min(max(days, 1), 800)
-    start = now - timedelta(days=days)
     async with visitor.connection() as connection:
         point = await evidence.point_facts(connection, code)
         if point is not None:
             visitor.actor.require_area(point["area_id"], "point")
             services: list[int] = sorted({row["service"] for row in point["installations"]}) or [1]
             chosen = service if service is not None and service in services else services[0]
-            resolution = evidence.HOUR if days <= 7 or hourly else evidence.DAY
-            data = await _series(connection, point, start, now, resolution, chosen)
+            subject = Subject(
+                point["point_id"], point["area_id"], chosen, now - timedelta(days=days), now, hourly=hourly
+            )
+            data = await loaded(connection, subject, subject.start, now)
+            deliveries = await _deliveries(connection, point)
     if point is None:
         with frame(visitor, texts("Points"), current="/points"):
             empty(texts("There is no point {code}. Search for it under Points.", code=code))
         return
     with frame(visitor, code, current="/points"):
         heading(f"{code} · {point['address'] or point['building'] or point['area_name']}", _subtitle(visitor, point))
-        _span_links(visitor, code, days, services, chosen)
+        _ways_to_look(visitor, code, days, services, chosen, hourly=hourly)
         with ui.element("div").classes("hb-figures"):
-            _figures(visitor, point, data["consumption"], now)
+            _figures(visitor, point, data.consumption, now)
         with card(texts("Consumption")):
-            if data["consumption"]["start_at"]:
-                chart = consumption_chart(
-                    texts,
-                    data["consumption"],
-                    estimated_mask=ESTIMATED,
-                    neighbours=data["neighbours"],
-                    outside=data["outside"],
+            if data.consumption["start_at"] or data.indexes:
+                EvidenceView(visitor, subject, data).build(
+                    texts("Consumption, index, temperatures and flags over time")
                 )
-                ui.echart(chart).classes("hb-chart tall")
             else:
                 empty(texts("No consumption yet: it appears after the next assessment of this point's readings."))
-        with ui.element("div").classes("hb-halves"):
-            with card(texts("Index")):
-                if data["indexes"]:
-                    ui.echart(index_chart(texts, data["indexes"])).classes("hb-chart")
-                else:
-                    empty(texts("No readings in this span."))
-            with card(texts("Temperatures and flow")):
-                if data["momentary"]:
-                    ui.echart(temperature_chart(texts, data["momentary"])).classes("hb-chart")
-                else:
-                    empty(texts("This meter gives no temperatures."))
         _installations(visitor, point)
+        _alerts(visitor, point)
+        device_card(visitor, data.spans)
+        _monthly_detail(visitor, code)
         if visitor.actor.may("technician"):
             state_form(visitor, code, str(point["state"] or "active"))
-        _alerts(visitor, point)
-        _intervals(visitor, data["consumption"])
-        await _telegrams(visitor, point)
+        _intervals(visitor, data.consumption)
+        if deliveries is not None:
+            telegrams_card(
+                visitor, deliveries, texts("Latest telegrams"),
+                none=texts("This meter has not been heard yet: look at its line under Lines."),
+            )  # fmt: skip
 
 
-async def _series(
-    connection: Any, point: dict[str, Any], start: datetime, end: datetime, resolution: int, service: int
-) -> dict[str, Any]:
-    span = {"point_id": point["point_id"], "start": start, "end": end}
-    counted = (_ENERGY.get(service, "volume"), "volume") if service in _ENERGY else ("volume",)
-    return {
-        "consumption": await evidence.consumption_columns(connection, **span, resolution=resolution, service=service),
-        "neighbours": await evidence.neighbour_band(connection, **span)
-        if resolution == evidence.DAY and service == 1
-        else None,
-        "outside": await evidence.weather_columns(connection, area_id=point["area_id"], start=start, end=end),
-        "indexes": await evidence.register_series(connection, **span, quantities=counted),
-        "momentary": await evidence.register_series(connection, **span, quantities=MOMENTARY),
-    }
+async def _deliveries(connection: Any, point: dict[str, Any]) -> list[dict[str, Any]] | None:
+    current = next((row for row in point["installations"] if row["to_ts"] is None), None)
+    if current is None:
+        return None
+    return await evidence.latest_deliveries(connection, meter_id=current["meter_id"], limit=5)
 
 
 def _subtitle(visitor: Visitor, point: dict[str, Any]) -> str:
@@ -101,22 +83,24 @@ def _subtitle(visitor: Visitor, point: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _span_links(visitor: Visitor, code: str, days: int, services: list[int], chosen: int) -> None:
+def _ways_to_look(visitor: Visitor, code: str, days: int, services: list[int], chosen: int, *, hourly: bool) -> None:
     texts = visitor.texts
-    with ui.row().classes("gap-3 items-center hb-no-print"):
-        for span, name in _SPANS:
-            text = f"<strong>{escape(texts(name))}</strong>" if span == days else escape(texts(name))
-            ui.html(
-                f'<a class="hb-link" href="/points/{escape(code)}?days={span}&service={chosen}">{text}</a>',
-                sanitize=False,
-            )
-        ui.html(link(texts("by the hour"), f"/points/{code}?days={days}&service={chosen}&hourly=true"), sanitize=False)
-        for one in services if len(services) > 1 else []:
-            name = service_text(texts, one)
-            ui.html(link(name, f"/points/{code}?days={days}&service={one}"), sanitize=False)
+
+    def address(span: int = days, service: int = chosen, hours: bool = hourly) -> str:
+        return f"/points/{quote(code, safe='')}?days={span}&service={service}" + ("&hourly=true" if hours else "")
+
+    with ui.element("div").classes("hb-tools hb-no-print"):
+        tabs([(address(span), texts(name)) for span, name in _SPANS], address(), texts("Span"))
+        if days > HOURS.days:
+            tabs(
+                [(address(hours=False), texts("by the day")), (address(hours=True), texts("by the hour"))],
+                address(), texts("Interval"),
+            )  # fmt: skip
+        if len(services) > 1:
+            tabs([(address(service=one), service_text(texts, one)) for one in services], address(), texts("Service"))
 
 
-def _figures(visitor: Visitor, point: dict[str, Any], columns: dict[str, list[Any]], now: datetime) -> None:
+def _figures(visitor: Visitor, point: dict[str, Any], columns: Mapping[str, Sequence[Any]], now: datetime) -> None:
     texts = visitor.texts
     energies = [value for value in columns["energy_kwh"] if value is not None]
     volumes = [value for value in columns["volume_m3"] if value is not None]
@@ -195,7 +179,7 @@ def _alerts(visitor: Visitor, point: dict[str, Any]) -> None:
         )
 
 
-def _intervals(visitor: Visitor, columns: dict[str, list[Any]]) -> None:
+def _intervals(visitor: Visitor, columns: Mapping[str, Sequence[Any]]) -> None:
     texts = visitor.texts
     newest = list(zip(*(columns[name] for name in columns), strict=True))[-14:][::-1]
     if not newest:
@@ -227,18 +211,16 @@ def _intervals(visitor: Visitor, columns: dict[str, list[Any]]) -> None:
         )
 
 
-async def _telegrams(visitor: Visitor, point: dict[str, Any]) -> None:
+def _monthly_detail(visitor: Visitor, code: str) -> None:
+    """The monthly detail (用热明细) of this and the last two months, as files for the customer."""
     texts = visitor.texts
-    current = next((row for row in point["installations"] if row["to_ts"] is None), None)
-    if current is None:
-        return
-    async with visitor.connection() as connection:
-        deliveries = await evidence.latest_deliveries(connection, meter_id=current["meter_id"], limit=5)
-    with card(texts("Latest telegrams")):
-        if not deliveries:
-            empty(texts("This meter has not been heard yet: look at its line under Lines."))
-        for row in deliveries:
-            with ui.element("div").style("margin-bottom:.7rem"):
-                title = f"{texts.moment(row['ts'])} · {row['protocol']} · {row['channel']} · #{row['delivery_id']}"
-                ui.label(title).classes("hb-muted text-sm")
-                ui.label(bytes(row["payload"]).hex(" ").upper()[:1200]).classes("hb-hex")
+    day = visitor.parts.clock.now().astimezone(texts.zone).date()
+    rows = []
+    for _ in range(3):
+        day = day.replace(day=1)
+        address = f"/api/v1/reports/points/{quote(code, safe='')}/month?day={day}&language={texts.language}&format="
+        files = " · ".join(link(form.upper(), address + form) for form in ("xlsx", "pdf"))
+        rows.append((f"{day:%Y-%m}", Html(files)))
+        day -= timedelta(days=1)
+    with card(texts("Monthly detail for the customer")):
+        grid([(texts("Month"), "text"), (texts("Files"), "text")], rows, caption=texts("Monthly detail"))

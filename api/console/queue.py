@@ -10,15 +10,21 @@ from typing import Any
 from nicegui import events, ui
 
 from api.alerts import service, views
-from api.console.frame import empty, figure, frame, heading
+from api.console.decisions import decision_buttons
+from api.console.frame import empty, figure, frame, heading, tabs
 from api.console.names import kind_text, state_text
 from api.console.queue_filters import filter_row, filters_of, incident_list, saved_views
+from api.console.refusals import told_text
 from api.console.session import Visitor
 from api.console.texts import marked
 from api.console.words import word
+from api.field import readings as hand_readings
 from ingest.alerting import AlertAction
+from ingest.store import areas as area_store
 
 PAGE = 50
+# States of a hand-made value that wait for a person.
+WAITING = ("entered", "second_approval")
 _COLUMNS = (
     ("point", marked("Point"), "left"),
     ("kind", marked("Kind"), "left"),
@@ -31,6 +37,15 @@ _COLUMNS = (
     ("assignee", marked("Assignee"), "left"),
 )
 
+# What many alerts can be given at once.
+_BULK = tuple(
+    str(action)
+    for action in (
+        AlertAction.ACKNOWLEDGE, AlertAction.RESOLVE, AlertAction.FIELD_CHECK, AlertAction.ASSIGN, AlertAction.SNOOZE,
+        AlertAction.SUPPRESS,
+    )
+)  # fmt: skip
+
 # A row on a phone: what and where first, then what is at stake and since when.
 _CARD = """
 <div class="hb-item">
@@ -38,7 +53,8 @@ _CARD = """
   <a class="hb-link what" :href="'/alerts/' + props.row.id">{{ props.row.point }} · {{ props.row.kind }}</a>
   <span :class="'hb-pill ' + props.row.tone">{{ props.row.severity }}</span>
   <span class="rest">
-    {{ props.row.stake }} · {{ props.row.confidence }} · {{ props.row.since }} · {{ props.row.state }}
+    {{ props.row.stake }} · {{ props.row.confidence }} · {{ props.row.state }} ·
+    <span :class="props.row.late ? 'hb-overdue' : ''">{{ props.row.age }}</span>
   </span>
 </div>
 """
@@ -84,11 +100,18 @@ class Queue:
             "tone": row["severity"],
             "state": state_text(texts, row["state"]),
             "since": texts.moment(row["from_ts"]),
-            "stake": texts.energy(row["energy_at_stake_kwh"], 0),
+            "stake": texts.energy(row["energy_at_stake_kwh"], 0) if row["energy_at_stake_kwh"] >= 0.5 else "–",
             "confidence": texts.percent(row["confidence"], 0),
-            "age": texts("{n} h", n=round(row["age_h"])) + (" ⚠" if row["overdue"] else ""),
+            "age": self._age(row),
+            "late": bool(row["overdue"]),
             "assignee": row["assignee"] or "–",
         }
+
+    def _age(self, row: dict[str, Any]) -> str:
+        """How long it has waited for a decision; overdue ones say so in words, not by colour alone."""
+        texts, hours = self.visitor.texts, round(row["age_h"])
+        age = texts("{n} d", n=hours // 24) if hours >= 48 else texts("{n} h", n=hours)
+        return texts("{age}, overdue", age=age) if row["overdue"] else age
 
     def build(self) -> None:
         """The table and the buttons above it."""
@@ -97,12 +120,12 @@ class Queue:
             {"name": name, "label": texts(title), "field": name, "align": side, "sortable": False}
             for name, title, side in _COLUMNS
         ]
-        with ui.row().classes("items-center gap-2 w-full"):
-            ui.button(texts("Acknowledge"), icon="done", on_click=self.acknowledge).props("no-caps unelevated")
-            ui.button(texts("Assign to me"), icon="person_add", on_click=self.assign).props("no-caps outline")
-            ui.label(texts("Keys: j, k move · Enter opens · x marks · a acknowledges")).classes(
-                "hb-muted text-sm hb-wide-only"
-            )
+        with ui.element("div").classes("hb-tools w-full"):
+            decision_buttons(self.visitor, _BULK, self.decide)
+            ui.button(texts("Assign to me"), icon="person", on_click=self.assign).props("no-caps flat")
+        ui.label(texts("Keys: j, k move · Enter opens · x marks · a acknowledges")).classes(
+            "hb-muted text-sm hb-wide-only"
+        )
         self.table = (
             ui.table(columns=columns, rows=[self.shown(row) for row in self.rows], row_key="id", selection="multiple")
             .classes("w-full hb-queue")
@@ -131,6 +154,11 @@ class Queue:
         self.table.add_slot(
             "body-cell-severity",
             '<q-td :props="props"><span :class="\'hb-pill \' + props.row.tone">{{ props.value }}</span></q-td>',
+        )
+
+        self.table.add_slot(
+            "body-cell-age",
+            '<q-td :props="props"><span :class="{\'hb-overdue\': props.row.late}">{{ props.value }}</span></q-td>',
         )
 
     async def show_more(self) -> None:
@@ -166,27 +194,32 @@ class Queue:
 
     async def acknowledge(self) -> None:
         """Acknowledge what is marked, else the current row."""
-        await self._decide(service.Decision(AlertAction.ACKNOWLEDGE))
+        await self.decide(service.Decision(AlertAction.ACKNOWLEDGE))
 
     async def assign(self) -> None:
         """Assign what is marked to the visitor."""
-        await self._decide(service.Decision(AlertAction.ASSIGN, assignee=self.visitor.actor.name))
+        await self.decide(service.Decision(AlertAction.ASSIGN, assignee=self.visitor.actor.name))
 
-    async def _decide(self, decision: service.Decision) -> None:
+    async def decide(self, decision: service.Decision) -> bool:
+        """Carry a decision out on what is marked, else on the current row; refusals are told one by one."""
         texts, chosen = self.visitor.texts, self._marked()
         if not chosen:
             ui.notify(texts("Mark at least one alert first."), type="warning")
-            return
+            return False
         async with self.visitor.connection() as connection:
             results = await service.decide_many(
                 connection, self.visitor.actor, chosen, decision, now=self.visitor.parts.clock.now()
             )
         failed = [result for result in results if "code" in result]
         done = len(results) - len(failed)
-        ui.notify(texts("{n} alerts changed", n=done), type="positive" if not failed else "warning")
+        if done:
+            ui.notify(texts("{n} alerts changed", n=done), type="positive")
         for result in failed[:3]:
-            ui.notify(f"#{result['alert_id']}: {result['message']}", type="warning")
-        await self.reload()
+            point = next((row["point_code"] for row in self.rows if row["alert_id"] == result["alert_id"]), "")
+            ui.notify(f"{point}: {told_text(texts, result['message'], result['code'])}", type="warning", timeout=8_000)
+        if done:
+            await self.reload()
+        return done > 0
 
     async def reload(self) -> None:
         """Fetch again what is shown."""
@@ -194,6 +227,13 @@ class Queue:
         await self.more()
         if self.table is not None:
             self.table.selected = []
+
+
+def review_tabs(visitor: Visitor, current: str, waiting: int) -> None:
+    """The reviewer's two lists."""
+    texts = visitor.texts
+    entries = [("/alerts", texts("Alerts")), ("/approvals", f"{texts('Waiting for approval')} · {waiting}")]
+    tabs(entries, current, texts("Review"))
 
 
 async def queue_page(visitor: Visitor, query: Mapping[str, str]) -> None:
@@ -205,19 +245,24 @@ async def queue_page(visitor: Visitor, query: Mapping[str, str]) -> None:
         tallies = await service.counts(connection, visitor.actor, view.filters)
         kept = await views.listed(connection, visitor.actor)
         incidents = await service.incidents(connection, visitor.actor, state="open")
+        waiting = len(await hand_readings.listed(connection, visitor.actor, list(WAITING)))
+        known = await area_store.areas(connection)
+    visible = [one for one in known if visitor.actor.areas is None or one.area_id in visitor.actor.areas]
     with frame(visitor, texts("Alerts"), current="/alerts"):
         total = sum(row["alerts"] for row in tallies)
         stake = sum(row["energy_at_stake_kwh"] or 0.0 for row in tallies)
         heading(texts("Alerts to review"), texts("ranked by energy at stake × confidence"))
+        review_tabs(visitor, "/alerts", waiting)
         with ui.element("div").classes("hb-figures"):
             figure(texts("Alerts"), texts.number(total))
             critical = sum(row["alerts"] for row in tallies if row["severity"] == "critical")
-            figure(texts("critical"), texts.number(critical), tone="bad" if critical else "")
+            figure(texts("Critical"), texts.number(critical), tone="bad" if critical else "")
             figure(texts("At stake"), texts.energy(stake, 0))
-        filter_row(visitor, view.query, tallies)
+        filter_row(visitor, view.query, tallies, visible)
         saved_views(visitor, view.query, kept)
+        if not view.filters["incident"]:
+            incident_list(visitor, incidents)
         if not view.rows:
             empty(texts("Nothing to review here. Choose another filter, or come back after the next assessment."))
         else:
             view.build()
-        incident_list(visitor, incidents)

@@ -6,10 +6,13 @@ from typing import Any
 from nicegui import ui
 
 from api.alerts import samples, service
-from api.console.frame import Html, card, empty, frame, grid, heading, link, pill
+from api.console.dialogs import dialog
+from api.console.frame import Html, card, empty, frame, grid, heading, item_row, link, pill
 from api.console.names import kind_text
+from api.console.refusals import warn
+from api.console.report_page import entry_codes_text
 from api.console.session import Visitor
-from api.console.words import ENTRY_COLUMNS, word
+from api.console.words import word
 from api.field import readings as hand_readings
 from ingest.errors import IngestError
 from ingest.store import areas as area_store
@@ -30,12 +33,6 @@ async def reports_page(visitor: Visitor) -> None:
         heading(texts("Reports"), texts("the last 90 days"))
         _downloads(visitor)
         with card(texts("Weekly audit sample")):
-            with ui.row().classes("gap-2"):
-                for area in visible:
-                    ui.button(
-                        texts("Draw this week's sample of {area}", area=area.name),
-                        on_click=lambda area=area: _draw(visitor, area.code),
-                    ).props("no-caps outline dense")
             if drawn:
                 grid(
                     [
@@ -44,7 +41,8 @@ async def reports_page(visitor: Visitor) -> None:
                     ],
                     [
                         (
-                            Html(link(str(row["week"]), f"/reports/samples/{row['sample_id']}")), row["area_name"],
+                            Html(link(texts.date(row["week"]), f"/reports/samples/{row['sample_id']}")),
+                            row["area_name"],
                             texts.number(row["points"]), texts.number(row["checked"]), texts.number(row["wrong"]),
                         )
                         for row in drawn
@@ -52,7 +50,14 @@ async def reports_page(visitor: Visitor) -> None:
                     caption=texts("Weekly audit sample"),
                 )  # fmt: skip
             else:
-                empty(texts("No sample has been drawn yet: draw one above; it holds 10 % of the area's points."))
+                empty(texts("No sample has been drawn yet: draw one below; it holds 10 % of the area's points."))
+            with ui.element("div").classes("hb-tools"):
+                for area in visible:
+                    ui.button(
+                        texts("Draw this week's sample of {area}", area=area.name),
+                        icon="casino",
+                        on_click=lambda area=area: _draw(visitor, area.code),
+                    ).props("no-caps outline dense")
         with card(texts("Precision of the rules, from verdicts")):
             _precision(visitor, rules)
         with card(texts("Hand entries per operator")):
@@ -74,7 +79,7 @@ def _downloads(visitor: Visitor) -> None:
         title = texts("Monthly report") if kind == "month" else texts("Quarterly report")
         address = f"/api/v1/reports/{kind}?day={day}&language={texts.language}&format="
         files = " · ".join(link(form.upper(), address + form) for form in ("xlsx", "pdf"))
-        rows.append((f"{title} {name}", Html(files)))
+        rows.append((Html(link(f"{title} {name}", f"/reports/{kind}?day={day}")), Html(files)))
     with card(texts("Reports of a month or quarter")):
         grid([(texts("Report"), "text"), (texts("Files"), "text")], rows, caption=texts("Report"))
         ui.label(texts("A month that still runs is reported up to now.")).classes("hb-muted text-sm")
@@ -106,12 +111,20 @@ def _operators(visitor: Visitor, rows: list[dict[str, Any]]) -> None:
     if not rows:
         empty(texts("Nobody has entered a reading by hand yet."))
         return
-    names = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
     grid(
-        [(word(texts, name, ENTRY_COLUMNS), "text" if name == "operator" else "number") for name in names],
-        [tuple(str(row[name]) for name in names) for row in rows],
+        [
+            (texts("Who"), "text"), (texts("Entries"), "number"), (texts("Warned"), "number"),
+            (texts("Refused"), "number"), (texts("Why"), "text"),
+        ],
+        [
+            (
+                row["operator"], texts.number(row["entries"]), texts.number(row["warned"]),
+                texts.number(row["blocked"]), entry_codes_text(texts, row["codes"]),
+            )
+            for row in rows
+        ],
         caption=texts("Hand entries per operator"),
-    )
+    )  # fmt: skip
 
 
 async def _draw(visitor: Visitor, area: str) -> None:
@@ -119,7 +132,7 @@ async def _draw(visitor: Visitor, area: str) -> None:
         async with visitor.connection() as connection:
             row = await samples.draw(connection, visitor.actor, area, visitor.parts.clock.now().date())
     except IngestError as error:
-        ui.notify(error.message, type="negative")
+        warn(visitor.texts, error)
         return
     ui.navigate.to(f"/reports/samples/{row['sample_id']}")
 
@@ -132,7 +145,9 @@ async def sample_page(visitor: Visitor, sample_id: int) -> None:
     with frame(visitor, texts("Weekly audit sample"), current="/reports"):
         heading(
             texts("Audit of {area}", area=sample["area_name"]),
-            f"{sample['week']} · {sample['checked']} / {sample['points']} · {texts('seed')} {sample['seed']}",
+            f"{texts('week of {day}', day=texts.date(sample['week']))} · "
+            f"{texts('{done} of {all} checked', done=sample['checked'], all=sample['points'])} · "
+            f"{texts('seed')} {sample['seed']}",
         )
         with card():
             for item in sample["items"]:
@@ -148,24 +163,24 @@ def _item(visitor: Visitor, sample_id: int, item: dict[str, Any]) -> None:
             async with visitor.connection() as connection:
                 await samples.settle(connection, visitor.actor, sample_id, code, chosen, fault=fault)
         except IngestError as error:
-            ui.notify(error.message, type="negative")
+            warn(visitor.texts, error)
             return
         ui.navigate.reload()
 
     def wrong() -> None:
-        with ui.dialog(value=True) as dialog, ui.card().classes("w-96"):
+        async def done() -> None:
+            await settle("wrong", fault.value or "")
+
+        with dialog(texts, code, done, confirm=texts("Save")):
             fault = ui.input(texts("What is wrong?")).classes("w-full")
 
-            async def done() -> None:
-                dialog.close()
-                await settle("wrong", fault.value or "")
-
-            ui.button(texts("Save"), on_click=done).props("no-caps unelevated")
-
-    with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
-        tone = {"correct": "good", "wrong": "critical"}.get(verdict or "", "info")
-        shown = f"{link(code, '/points/' + code)} {pill(word(texts, verdict or 'open'), tone)}"
-        ui.html(shown, sanitize=False)
+    with item_row():
+        tone = {"correct": "good", "wrong": "critical", "unreachable": "warning"}.get(verdict or "", "info")
+        with ui.element("div"):
+            ui.html(f"{link(code, '/points/' + code)} {pill(word(texts, verdict or 'open'), tone)}", sanitize=False)
+            told = (item.get("address") or "", item.get("fault") or "", item.get("checked_by") or "")
+            ui.label(" · ".join(filter(None, told))).classes("hb-muted text-sm")
         with ui.row().classes("gap-1"):
             ui.button(texts("Right"), on_click=lambda: settle("correct")).props("no-caps outline dense")
-            ui.button(texts("Wrong…"), on_click=wrong).props("no-caps flat dense")
+            ui.button(texts("Wrong…"), on_click=wrong).props("no-caps outline dense color=negative")
+            ui.button(texts("Nobody there"), on_click=lambda: settle("unreachable")).props("no-caps flat dense")

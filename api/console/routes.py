@@ -1,7 +1,9 @@
 """Addresses of the console's pages: each finds its visitor, or leads to the log-in page."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
@@ -10,22 +12,23 @@ from nicegui import ui
 
 from api.access import COOKIE
 from api.console.alert import alert_page
-from api.console.billing import billing_page, period_page, quantity_page
-from api.console.field import (
-    commission_page,
-    entry_page,
-    exchange_page,
-    field_page,
-)
+from api.console.approvals import approvals_page
+from api.console.billing import billing_page, period_page
+from api.console.commission import commission_page
+from api.console.field import entry_page, exchange_page, field_page
 from api.console.frame import empty, frame, heading
 from api.console.intake import intake_page
 from api.console.lines import line_page, lines_page
 from api.console.login import login_page
+from api.console.map import DATA_PATH, map_data, map_page
 from api.console.overview import overview_page
 from api.console.people import people_page
 from api.console.points import point_page
 from api.console.points_list import points_page
+from api.console.quantity import quantity_page
 from api.console.queue import queue_page
+from api.console.refusals import told
+from api.console.report_page import report_page
 from api.console.reports import reports_page, sample_page
 from api.console.rounds import campaign_page, route_page
 from api.console.rules import rules_page, trial_page
@@ -58,7 +61,7 @@ async def _shown(
     except (ForbiddenError, NotFoundError) as error:
         with frame(visitor, texts("Not here"), current=""):
             heading(texts("Not here"))
-            empty(texts("This page is not open to you: {reason}.", reason=error.message))
+            empty(texts("This page is not open to you: {reason}.", reason=told(texts, error)))
     return None
 
 
@@ -126,6 +129,11 @@ def _pages(parts: Context) -> None:
     async def reports(request: Request) -> Response | None:
         return await _shown(request, parts, "lead", reports_page)
 
+    @ui.page("/reports/{kind}")
+    async def report(request: Request, kind: Literal["month", "quarter"], day: date | None = None) -> Response | None:
+        chosen = day or parts.clock.now().date()
+        return await _shown(request, parts, "lead", lambda visitor: report_page(visitor, kind, chosen))
+
     @ui.page("/reports/samples/{sample_id}")
     async def sample(request: Request, sample_id: int) -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: sample_page(visitor, sample_id))
@@ -144,6 +152,18 @@ def _pages(parts: Context) -> None:
 
     _field_pages(parts)
 
+    @ui.page("/approvals")
+    async def approvals(request: Request) -> Response | None:
+        return await _shown(request, parts, "reviewer", approvals_page)
+
+    @ui.page("/map")
+    async def map_(request: Request, area: str = "", mode: str = "alerts") -> Response | None:
+        return await _shown(request, parts, "reader", lambda visitor: map_page(visitor, area=area[:100], mode=mode))
+
+    @nicegui_app.get(DATA_PATH, include_in_schema=False)
+    async def map_points(request: Request) -> Response:
+        return await map_data(request, parts)
+
     @nicegui_app.get("/logout", include_in_schema=False)
     async def logout(request: Request) -> RedirectResponse:
         answer = RedirectResponse("/login", status_code=303)
@@ -157,8 +177,8 @@ def _field_pages(parts: Context) -> None:
         return await _shown(request, parts, "technician", field_page)
 
     @ui.page("/field/entry")
-    async def entry(request: Request, serial: str = "") -> Response | None:
-        return await _shown(request, parts, "technician", lambda visitor: entry_page(visitor, serial[:64]))
+    async def entry(request: Request, serial: str = "", kind: str = "reading") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: entry_page(visitor, serial[:64], kind))
 
     @ui.page("/field/exchange")
     async def exchange(request: Request, point: str = "") -> Response | None:
@@ -169,9 +189,9 @@ def _field_pages(parts: Context) -> None:
         return await _shown(request, parts, "technician", lambda visitor: commission_page(visitor, serial[:64]))
 
     @ui.page("/field/routes/{area}")
-    async def route(request: Request, area: str) -> Response | None:
-        return await _shown(request, parts, "technician", lambda visitor: route_page(visitor, area))
+    async def route(request: Request, area: str, only: str = "") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: route_page(visitor, area, only=only))
 
     @ui.page("/field/campaigns/{code}")
-    async def campaign(request: Request, code: str) -> Response | None:
-        return await _shown(request, parts, "technician", lambda visitor: campaign_page(visitor, code))
+    async def campaign(request: Request, code: str, state: str = "open") -> Response | None:
+        return await _shown(request, parts, "technician", lambda visitor: campaign_page(visitor, code, state=state))

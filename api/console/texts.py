@@ -6,7 +6,7 @@ a process so that no compile step can be forgotten.
 
 import gettext
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from io import BytesIO
@@ -101,6 +101,10 @@ class Texts:
             return "–"
         pattern = "y-MM-dd" if self.language == "zh" else "d MMM y"
         return str(format_date(instant.astimezone(self.zone).date(), pattern, locale=self.locale))
+
+    def date(self, day: date) -> str:
+        """A calendar day."""
+        return str(format_date(day, "y-MM-dd" if self.language == "zh" else "d MMM y", locale=self.locale))
 
     def age(self, instant: datetime | None, now: datetime) -> str:
         """How long ago, in the coarsest unit that tells: "3 h", "2 d"."""

@@ -195,10 +195,18 @@ THINGS: Final = {
     "billing": "billing",
     "admin": "administrator",
 }
-# Codes of a checklist and of an entry statistic that mean something else elsewhere.
+# The same actions as something that is tried, for refusals.
+ACTIONS_TO_DO: Final = {
+    "acknowledge": "acknowledging",
+    "assign": "assigning",
+    "snooze": "snoozing",
+    "suppress": "suppressing",
+    "resolve": "resolving",
+    "reopen": "opening again",
+}
+# Codes of a checklist that mean something else elsewhere.
 CHECKS: Final = {"unit": "unit"}
-ENTRY_COLUMNS: Final = {"blocked": "refused"}
-TABLES: Final = (REGISTERS, FIGURES, METHODS, QUALITY, ACTIONS, THINGS, CHECKS, ENTRY_COLUMNS)
+TABLES: Final = (REGISTERS, FIGURES, METHODS, QUALITY, ACTIONS, ACTIONS_TO_DO, THINGS, CHECKS)
 
 
 def word(texts: Texts, code: str, *tables: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-from api.console import names, words
+from api.console import code_words, names, refusals, words
 
 HOUSE = Path(__file__).parents[2]
 CONSOLE = HOUSE / "api" / "console"
@@ -31,8 +31,9 @@ def message_ids() -> set[str]:
     """Texts in calls and in the tables of words."""
     found = {text for path in CONSOLE.glob("*.py") for text in _calls(path)}
     tables = (names.KINDS, names.STATES, names.SERVICES, names.CAUSE_TEXTS, names.FLAGS, names.INCIDENTS)
-    for table in (*tables, *words.TABLES):
+    for table in (*tables, *words.TABLES, *code_words.TABLES, refusals.BY_CODE):
         found |= set(table.values())
+    found |= set(refusals.TEMPLATES)
     return found
 
 

@@ -1,19 +1,47 @@
 // Forms of the field pages: each is sent once, whatever the connection does.
-// A form is written down with its idempotency key before it is sent, and sent again until an answer came.
+// A form is written down with its idempotency key (and its photo) before it is sent, and sent again until an answer came.
 (() => {
-  const STORE = 'heatbook-outbox';
+  const STORE = 'heatbook-outbox', PHOTO_PIXELS = 1600;
   const load = () => JSON.parse(localStorage.getItem(STORE) || '[]');
-  const save = (items) => localStorage.setItem(STORE, JSON.stringify(items));
   const words = () => JSON.parse(document.getElementById('hb-field-words')?.textContent || '{}');
+  let sending = false;
+
+  function save(items) {
+    localStorage.setItem(STORE, JSON.stringify(items));
+    const place = document.getElementById('hb-outbox-count');
+    if (place) place.textContent = items.length ? (words().queued || '').replace('{n}', items.length) : '';
+  }
 
   function say(key, text, tone) {
-    const place = document.querySelector(`[data-outbox-state="${key}"]`) || document.getElementById('hb-outbox-state');
+    const place = document.querySelector(`[data-outbox-state="${key}"]`);
     if (!place) return;
     place.textContent = text;
     place.className = 'hb-' + tone;
   }
 
+  // A refusal in the reader's words: the table comes with the page, empty for English.
+  function told(message, code) {
+    for (const one of words().refusals || []) {
+      const found = new RegExp('^' + one.pattern).exec(message || '');
+      if (!found) continue;
+      return one.text.replace(/\{(\w+)\}/g, (all, name) => {
+        const value = (found.groups || {})[name];
+        return value === undefined ? all : (words().words || {})[value] || value;
+      });
+    }
+    return (words().codes || {})[code] || message;
+  }
+
+  const ofChecks = (checks) => checks.map((check) => (check.level === 'block' ? '⛔ ' : '⚠ ') + told(check.message, check.code)).join('\n');
+
   async function send(item) {
+    if (item.photo) {
+      const kept = await fetch('/api/v1/field/photos', {method: 'POST', body: await (await fetch(item.photo)).blob()});
+      if (kept.status >= 500) return {ok: false, status: kept.status, content: {}};
+      if (kept.ok) item.body.photo = (await kept.json()).reference; else say(item.form, words().photo, 'warn');
+      delete item.photo;
+      save(load().map((one) => (one.key === item.key ? item : one)));
+    }
     const answer = await fetch(item.action, {
       method: 'POST',
       headers: {'Content-Type': 'application/json', 'Idempotency-Key': item.key},
@@ -25,23 +53,43 @@
   }
 
   async function flush() {
-    for (const item of load()) {
-      let result;
-      try { result = await send(item); } catch (error) { say(item.form, words().waiting, 'warn'); return; }
-      if (result.status >= 500) { say(item.form, words().waiting, 'warn'); return; }
-      save(load().filter((one) => one.key !== item.key));
-      report(item, result);
-    }
+    if (sending) return;
+    sending = true;
+    try {
+      for (const item of load()) {
+        let result;
+        try { result = await send(item); } catch (error) { say(item.form, words().waiting, 'warn'); return; }
+        if (result.status >= 500) { say(item.form, words().waiting, 'warn'); return; }
+        save(load().filter((one) => one.key !== item.key));
+        report(item, result);
+      }
+    } finally { sending = false; }
   }
 
   function report(item, result) {
     const checks = result.content.checks || [];
-    const told = checks.map((check) => (check.level === 'block' ? '⛔ ' : '⚠ ') + check.message).join('\n');
-    if (result.ok && result.content.accepted !== false) { say(item.form, words().done + (told ? '\n' + told : ''), 'good'); return; }
+    const form = document.querySelector(`form[data-form="${item.form}"]`);
+    if (result.ok && result.content.accepted !== false) {
+      say(item.form, [words().done, ofChecks(checks)].filter(Boolean).join('\n'), 'good');
+      if (form && form.dataset.next) {
+        const link = document.createElement('a');
+        link.className = 'hb-link';
+        link.href = form.dataset.next + encodeURIComponent(item.body[form.dataset.nextField] || '');
+        link.textContent = form.dataset.nextText;
+        document.querySelector(`[data-outbox-state="${item.form}"]`)?.append('\n', link);
+      }
+      return;
+    }
+    const text = ofChecks(checks) || told(result.content.detail, result.content.code) || result.content.title || words().refused;
     const warnings = checks.length > 0 && checks.every((check) => check.level !== 'block');
-    say(item.form, told || result.content.detail || result.content.title || words().refused, warnings ? 'warn' : 'bad');
-    const confirm = document.querySelector(`form[data-form="${item.form}"] [name="confirmed"]`);
-    if (warnings && confirm) confirm.closest('label').hidden = false;
+    say(item.form, text, warnings ? 'warn' : 'bad');
+    if (form && warnings) offer(form);
+    if (form && result.content.field) form.querySelector(`[name="${result.content.field}"]`)?.focus();
+  }
+
+  function offer(form) {
+    const confirm = form.querySelector('[name="confirmed"]');
+    if (confirm) confirm.closest('label').hidden = false;
   }
 
   function bodyOf(form) {
@@ -56,28 +104,50 @@
     return body;
   }
 
+  // A photo as small as it can still be read, so that it waits in the browser and passes a weak line.
   async function photoOf(form) {
     const field = form.querySelector('input[type="file"]');
     if (!field || !field.files.length) return null;
-    const answer = await fetch('/api/v1/field/photos', {method: 'POST', body: field.files[0]});
-    if (!answer.ok) throw new Error(words().photo);
-    return (await answer.json()).reference;
+    const image = await createImageBitmap(field.files[0]);
+    const scale = Math.min(1, PHOTO_PIXELS / Math.max(image.width, image.height));
+    const canvas = document.createElement('canvas');
+    canvas.width = Math.round(image.width * scale);
+    canvas.height = Math.round(image.height * scale);
+    canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL('image/jpeg', 0.8);
   }
 
   document.addEventListener('submit', async (event) => {
     const form = event.target;
     if (!form.matches('form[data-outbox]')) return;
     event.preventDefault();
-    const body = bodyOf(form);
-    try {
-      const photo = await photoOf(form);
-      if (photo) body.photo = photo;
-    } catch (error) { say(form.dataset.form, words().photo, 'warn'); }
     // Another body is another piece of work and gets another key.
     const key = crypto.randomUUID ? crypto.randomUUID() : String(Date.now()) + Math.random().toString(16).slice(2);
-    save([...load(), {key, form: form.dataset.form, action: form.dataset.outbox, body}]);
-    say(form.dataset.form, words().sending, 'muted');
+    const item = {key, form: form.dataset.form, action: form.dataset.outbox, body: bodyOf(form)};
+    say(item.form, words().sending, 'muted');
+    try {
+      const photo = await photoOf(form);
+      if (photo) item.photo = photo;
+    } catch (error) { say(item.form, words().photo, 'warn'); }
+    try { save([...load(), item]); } catch (error) { delete item.photo; save([...load(), item]); say(item.form, words().photo, 'warn'); }
     flush();
+  });
+
+  // What speaks against a display is told when it was typed, not after it was sent.
+  document.addEventListener('change', async (event) => {
+    const form = event.target.closest('form[data-check]');
+    if (!form || event.target.type === 'file' || event.target.name === 'confirmed' || !form.display.value.trim()) return;
+    try {
+      const answer = await fetch(form.dataset.check, {
+        method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(bodyOf(form)),
+      });
+      const content = await answer.json();
+      const checks = content.checks || [];
+      if (!answer.ok) { say(form.dataset.form, told(content.detail, content.code), 'bad'); return; }
+      const blocked = checks.some((check) => check.level === 'block');
+      say(form.dataset.form, ofChecks(checks), blocked ? 'bad' : 'warn');
+      if (checks.length && !blocked) offer(form);
+    } catch (error) { /* without a connection the check comes with the answer */ }
   });
 
   document.addEventListener('click', async (event) => {
@@ -100,13 +170,14 @@
         if (found.length) { target.value = found[0].rawValue.trim(); break; }
         await new Promise((next) => setTimeout(next, 100));
       }
-    } catch (error) { target.focus(); } finally {
+    } catch (error) { target.focus(); say('scan', words().type, 'muted'); } finally {
       if (stream) stream.getTracks().forEach((track) => track.stop());
       video.remove();
     }
   });
 
+  const start = () => { save(load()); flush(); };
   window.addEventListener('online', flush);
-  window.addEventListener('load', flush);
+  window.addEventListener('load', start);
   setInterval(flush, 15000);
 })();
