@@ -18,15 +18,18 @@ from ingest.directory import Directory, MeterEntry
 from ingest.errors import InvalidInputError
 from ingest.importing_cells import Row
 from ingest.importing_files import SUFFIXES, batches, row_count, text_rows
+from ingest.importing_lines import KINDS as LINE_KINDS
+from ingest.importing_lines import import_lines
 from ingest.importing_meters import meter_row
 from ingest.importing_readings import ReadingsImport
 from ingest.importing_registry import import_meters, import_points
 from ingest.importing_report import ImportReport, Progress
+from ingest.sealing import Sealer
 from ingest.store import importing as store
 from ingest.store.database import Pool
 from protocols.telegram import MeterId
 
-KINDS = ("points", "meters", "weather", "readings")
+KINDS = ("points", "states", "meters", "gateways", "links", "weather", "readings")
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -38,7 +41,8 @@ class ImportOptions:
     """How files are read.
 
     zone: of times without an offset; area_zone: of areas that a file creates; dry_run: write nothing; skip_bad: write
-    the sound rows of a registry file that has unsound ones; actor: who imports; copy: False for servers without COPY.
+    the sound rows of a registry file that has unsound ones; actor: who imports; sealer: what seals meters' keys, None
+    where no file has any; copy: False for servers without COPY.
     """
 
     zone: tzinfo = UTC
@@ -46,6 +50,7 @@ class ImportOptions:
     dry_run: bool = False
     skip_bad: bool = False
     actor: str = "import"
+    sealer: Sealer | None = None
     copy: bool = True
     progress: Callable[[str], Progress] = field(default=lambda _kind: _silent)
 
@@ -145,6 +150,18 @@ async def _registry(
             skip_bad=options.skip_bad,
             progress=progress,
             planned_points=_points_beside(path) if options.dry_run else frozenset(),
+        )
+    elif kind in LINE_KINDS:
+        await import_lines(
+            connection,
+            kind,
+            path,
+            report,
+            zone=options.zone,
+            area_zone=options.area_zone,
+            skip_bad=options.skip_bad,
+            sealer=options.sealer,
+            progress=progress,
         )
     else:
         await _weather(connection, path, report, options, progress)

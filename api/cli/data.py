@@ -29,7 +29,10 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 def import_(
     what: Annotated[
-        str, typer.Argument(metavar="points|meters|readings|weather|DIR", help="Kind of file, or a folder.")
+        str,
+        typer.Argument(
+            metavar="points|states|meters|gateways|links|weather|readings|DIR", help="Kind of file, or a folder."
+        ),
     ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV, XLSX or Parquet.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,
@@ -40,11 +43,13 @@ def import_(
     data: DataOption = None,
     database_url: DatabaseOption = None,
 ) -> None:
-    """Import points, meters, readings or weather; a folder is imported whole. Importing again changes nothing."""
+    """Import one kind of file, or a folder with all of them. Importing again changes nothing."""
+    from dataclasses import replace
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from ingest.errors import InvalidInputError
     from ingest.importing import ImportOptions, files_in
+    from ingest.sealing import sealer_for
 
     folder = Path(what)
     if file is None and not folder.is_dir():
@@ -57,6 +62,8 @@ def import_(
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise InvalidInputError(f"{zone or area_zone}: no such time zone", field="zone") from error
     settings = settings_from_environment(data=data, database_url=database_url)
+    if any(kind == "links" for kind, _ in files):
+        options = replace(options, sealer=sealer_for(settings.data, settings.master_key))
     with database_of(settings) as url:
         reports = _with_bars(url, files, options)
     failed = False
@@ -70,7 +77,7 @@ def import_(
 
 
 def _failed(report: "ImportReport") -> bool:
-    if report.dry_run or report.kind in ("points", "meters"):
+    if report.dry_run or report.kind not in ("weather", "readings"):
         return report.errors > 0
     return report.rows > 0 and report.written + report.unchanged == 0
 
