@@ -72,6 +72,7 @@ async def list_alerts(
     rule: Word = None,
     incident: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     text: Word = None,
+    escalated: bool | None = None,
     limit: Limit = 100,
     cursor: CursorText = None,
 ) -> dict[str, Any]:
@@ -87,6 +88,7 @@ async def list_alerts(
         "rule": rule,
         "incident": incident,
         "text": text,
+        "escalated": escalated,
     }
     rank, after = (
         parts.cursors.position_from_text("alerts", cursor, [float, int], **filters) if cursor else (None, None)
@@ -150,12 +152,15 @@ async def get_evidence(
     connection: Connection,
     since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    hourly: Annotated[bool | None, Query(description="hours or days; else hours up to two months")] = None,
+    points: Annotated[int, Query(ge=10, le=20_000, description="readings a line")] = 2_000,
 ) -> Response:
-    """Index, consumption, temperatures, neighbours, weather, and the newest raw telegrams as hex."""
+    """Index, consumption, temperatures, neighbours, weather, info codes, and the newest raw telegrams as hex."""
     for name, instant in (("from", since), ("to", until)):
         if instant is not None and not 1990 <= instant.year <= 2190:
             raise InvalidInputError(f"{name} is outside 1990-2190", field=name)
-    made = await evidence.of_alert(connection, actor, alert_id, now=_now(), start=since, end=until)
+    span: dict[str, Any] = {"start": since, "end": until, "hourly": hourly, "points": points}
+    made = await evidence.of_alert(connection, actor, alert_id, now=_now(), **span)
     return json_response(made)
 
 

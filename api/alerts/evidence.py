@@ -1,5 +1,8 @@
-"""The evidence of an alert in one answer: index, consumption, temperatures, neighbours, weather, flags, raw
-telegrams."""
+"""The evidence of an alert in one answer: index, consumption, temperatures, neighbours, weather, flags, info codes, raw
+telegrams.
+
+Long spans come by the day, so that a year is a few hundred values; hours on request, for the part that is looked at.
+"""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -10,6 +13,7 @@ from psycopg import AsyncConnection
 from api.access import Actor
 from api.alerts import service
 from ingest.store import evidence, registry
+from ingest.store.info_codes import info_code_spans
 
 Row = dict[str, Any]
 QUANTITIES: Final = (
@@ -24,6 +28,7 @@ QUANTITIES: Final = (
 )
 _BEFORE: Final = timedelta(days=14)
 _AFTER: Final = timedelta(days=3)
+_HOURS_UP_TO: Final = timedelta(days=62)
 
 
 async def of_alert(
@@ -34,9 +39,17 @@ async def of_alert(
     now: datetime,
     start: datetime | None = None,
     end: datetime | None = None,
+    hourly: bool | None = None,
+    points: int = 2_000,
 ) -> Row:
-    """Everything a reviewer decides on. [start, end) defaults to two weeks before the alert until three days after
-    it."""
+    """Everything a reviewer decides on.
+
+    Parameters
+    ----------
+    start, end : two weeks before the alert until three days after it, unless given.
+    hourly : hours or days of consumption; None: hours up to two months.
+    points : about how many readings a register's line has at most.
+    """
     alert = await service.get(connection, actor, alert_id, now=now)
     begins = start or alert["from_ts"] - _BEFORE
     ends = min(now, end or (alert["to_ts"] or now) + _AFTER)
@@ -45,18 +58,21 @@ async def of_alert(
     point_id: int = alert["point_id"]
     span: dict[str, Any] = {"start": begins, "end": ends}
     place = await registry.get_point(connection, point_id=point_id)
-    series = await evidence.register_series(connection, point_id=point_id, quantities=QUANTITIES, **span)
-    resolution = evidence.HOUR if ends - begins <= timedelta(days=62) else evidence.DAY
+    series = await evidence.register_series(connection, point_id=point_id, quantities=QUANTITIES, points=points, **span)
+    by_hour = ends - begins <= _HOURS_UP_TO if hourly is None else hourly
+    resolution = evidence.HOUR if by_hour else evidence.DAY
     return {
         "alert": alert,
         "from": begins,
         "to": ends,
+        "resolution": "hour" if by_hour else "day",
         "series": [asdict(line) for line in series],
         "consumption": await evidence.consumption_columns(
             connection, point_id=point_id, resolution=resolution, service=alert["service"], **span
         ),
         "neighbours": await evidence.neighbour_band(connection, point_id=point_id, **span),
         "weather": asdict(await evidence.weather_columns(connection, area_id=place.area_id, **span)),
+        "info_codes": await info_code_spans(connection, point_id=point_id, **span),
         "deliveries": []
         if alert["meter_id"] is None
         else [

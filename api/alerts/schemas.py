@@ -42,6 +42,7 @@ class AlertItem(BaseModel):
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    escalated_at: datetime | None
     revision: int
     actions: list[str]
     age_h: float

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 _COLUMNS: Final = """
 a.alert_id, a.point_id, a.meter_id, a.service, a.kind, a.severity, a.from_ts, a.to_ts, a.state, a.explanation,
 a.energy_at_stake_kwh, a.confidence, a.rank, a.incident_id, a.rule, a.rule_set_id, a.assignee, a.cause, a.due_at,
-a.snoozed_until, a.opened_at, a.updated_at, a.closed_at, a.revision,
+a.snoozed_until, a.opened_at, a.updated_at, a.closed_at, a.escalated_at, a.revision,
 p.code AS point_code, p.address, p.building, p.area_id, r.code AS area_code, r.name AS area_name,
 m.serial AS meter_serial
 """
@@ -24,31 +24,33 @@ _FROM: Final = """
 FROM alert a JOIN metering_point p USING (point_id) JOIN area r ON r.area_id = p.area_id
 LEFT JOIN meter m ON m.meter_id = a.meter_id
 """
-_FILTER: Final = """
-WHERE (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
-  AND (%(area)s::text IS NULL OR r.code = %(area)s)
-  AND (%(states)s::text[] IS NULL OR a.state = ANY(%(states)s))
-  AND (%(kinds)s::text[] IS NULL OR a.kind = ANY(%(kinds)s))
-  AND (%(severities)s::text[] IS NULL OR a.severity = ANY(%(severities)s))
-  AND (%(assignee)s::text IS NULL OR a.assignee = %(assignee)s)
-  AND (%(point)s::text IS NULL OR p.code = %(point)s)
-  AND (%(building)s::text IS NULL OR p.building = %(building)s)
-  AND (%(incident)s::int8 IS NULL OR a.incident_id = %(incident)s)
-  AND (%(rule)s::text IS NULL OR a.rule = %(rule)s)
-  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(p.code || ' ' || p.address || ' ' ||
-  coalesce(m.serial, ''))) > 0)
-"""
-# Keyset over (rank DESC, alert_id): the index alert_queue serves it, whatever page is asked for.
-_QUEUE: Final = f"""
-SELECT {_COLUMNS} {_FROM} {_FILTER}
-  AND (%(rank)s::float8 IS NULL OR (a.rank, -a.alert_id) < (%(rank)s, -%(after)s::int8))
-ORDER BY a.rank DESC, a.alert_id LIMIT %(limit)s
-"""
+# Only the filters that were given become part of a query: each question gets a plan of its own. The second word names
+# the table that the filter asks.
+_FILTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "areas": ("p", "p.area_id = ANY(%(areas)s)"),
+    "area": ("r", "r.code = %(area)s"),
+    "states": ("a", "a.state = ANY(%(states)s)"),
+    "kinds": ("a", "a.kind = ANY(%(kinds)s)"),
+    "severities": ("a", "a.severity = ANY(%(severities)s)"),
+    "assignee": ("a", "a.assignee = %(assignee)s"),
+    "point": ("p", "p.code = %(point)s"),
+    "building": ("p", "p.building = %(building)s"),
+    "incident": ("a", "a.incident_id = %(incident)s"),
+    "rule": ("a", "a.rule = %(rule)s"),
+    "escalated": ("a", "(a.escalated_at IS NOT NULL) = %(escalated)s"),
+    "text": (
+        "a",
+        """a.point_id IN (
+            SELECT point_id FROM metering_point WHERE position(lower(%(text)s) IN lower(code || ' ' || address)) > 0
+            UNION SELECT i.point_id FROM installation i JOIN meter USING (meter_id)
+            WHERE position(lower(%(text)s) IN lower(serial)) > 0)""",
+    ),
+}
+FILTERS: Final = tuple(_FILTERS)
+# Keyset over (rank DESC, alert_id): the index alert_rank serves it, whatever page is asked for.
+_AFTER: Final = "a.rank <= %(rank)s AND (a.rank < %(rank)s OR a.alert_id > %(after)s)"
+_STANDING: Final = "a.state <> 'resolved'"
 _ONE: Final = f"SELECT {_COLUMNS} {_FROM} WHERE a.alert_id = %s"
-_COUNTS: Final = f"""
-SELECT a.state, a.kind, a.severity, count(*) AS alerts, sum(a.energy_at_stake_kwh) AS energy_at_stake_kwh,
-       min(a.opened_at) AS oldest {_FROM} {_FILTER} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-"""
 _CHANGE: Final = """
 UPDATE alert SET state = %(to_state)s, assignee = %(assignee)s, cause = %(cause)s, due_at = %(due_at)s,
        snoozed_until = %(snoozed_until)s, closed_at = %(closed_at)s, updated_at = %(now)s, revision = revision + 1
@@ -74,27 +76,19 @@ WHERE a.state = 'resolved' AND a.cause IS NOT NULL AND a.closed_at >= %(since)s
 GROUP BY 1, 2, 3
 """
 
-FILTERS: Final = (
-    "areas",
-    "area",
-    "states",
-    "kinds",
-    "severities",
-    "assignee",
-    "point",
-    "building",
-    "incident",
-    "rule",
-    "text",
-)
-
 
 async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:
     return await (await connection.cursor(row_factory=dict_row).execute(query, values)).fetchall()
 
 
-def _parameters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: filters.get(name) for name in FILTERS}
+def _where(filters: Mapping[str, Any], *more: str) -> tuple[str, str]:
+    """WHERE clause and the tables that it asks, for the filters that are given."""
+    given = [_FILTERS[name] for name in FILTERS if filters.get(name) is not None]
+    clauses = [*(clause for _, clause in given), *more]
+    states = filters.get("states")
+    if states is not None and "resolved" not in states:
+        clauses.append(_STANDING)  # says to the planner what the partial index holds
+    return ("WHERE " + " AND ".join(clauses) if clauses else ""), "".join(table for table, _ in given)
 
 
 async def queue(
@@ -106,13 +100,20 @@ async def queue(
     limit: int = 100,
 ) -> list[Row]:
     """Alerts by energy at stake x confidence, highest first, below (`rank`, `after`); `filters`: keys of FILTERS."""
-    values = {**_parameters(filters), "rank": rank, "after": after, "limit": limit}
-    return await _rows(connection, _QUEUE, values)
+    where, _ = _where(filters, *(() if rank is None else (_AFTER,)))
+    query = f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY a.rank DESC, a.alert_id LIMIT %(limit)s"
+    return await _rows(connection, query, {**filters, "rank": rank, "after": after, "limit": limit})
 
 
 async def counts(connection: AsyncConnection[Any], filters: Mapping[str, Any]) -> list[Row]:
     """How many alerts of each state, kind and severity the filters hold."""
-    return await _rows(connection, _COUNTS, _parameters(filters))
+    where, asked = _where(filters)
+    joined = _FROM if set(asked) - {"a"} else "FROM alert a"
+    query = f"""
+        SELECT a.state, a.kind, a.severity, count(*) AS alerts, sum(a.energy_at_stake_kwh) AS energy_at_stake_kwh,
+               min(a.opened_at) AS oldest {joined} {where} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """
+    return await _rows(connection, query, dict(filters))
 
 
 async def alert(connection: AsyncConnection[Any], alert_id: int, *, lock: bool = False) -> Row | None:
