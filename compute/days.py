@@ -77,8 +77,8 @@ class Days:
     `bounds`: (d+1,) int64 microseconds; `complete`: every hour of the day is covered by readings; `usable`: complete
     and nothing failed or was estimated. `zero_run_h`: known hours since the last use at the end of the day.
     `highest_kwh`,
-    `third_kwh`, `window_kwh`: highest and third-highest hour, highest six hours in a row; `lowest_m3`: lowest hour's
-    volume.
+    `third_kwh`, `window_kwh`: highest and third-highest hour, highest six hours in a row; `lowest_m3`,
+    `highest_m3`: lowest and highest hour's volume; `off_grid`: readings at an odd distance.
     `supply_c` to `idle_h`: see `compute.kernels.heat.HeatFigures`. `operating_h`: advance of the operating hours;
     `difference_m3k`: volume times temperature difference where the meter counts it (E8 − E9); `device`: what the device
     itself reported, `SENSOR`, `FLOW`, `BATTERY`, `OTHER` bits; `clock_s`: the meter's clock minus the time;
@@ -107,6 +107,8 @@ class Days:
     third_kwh: Float32
     window_kwh: Float32
     lowest_m3: Float32
+    highest_m3: Float32
+    off_grid: Int32
     shaped_h: Int16
     supply_c: Float32
     return_c: Float32

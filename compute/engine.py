@@ -46,6 +46,8 @@ from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, climate
 from compute.series import Grid, IndexSeries, last_times
 from compute.signature import temperature_drop
+from compute.validation import heat_sums, interval_size, long_estimation, siblings, size
+from compute.validation.interval_size import off_grid
 from compute.validation.limits import mark_hours
 from compute.view import J_PER_KWH, ML_PER_M3, View
 
@@ -73,6 +75,11 @@ ORDER: tuple[Rule, ...] = (
     Rule("undercooling", undercooling.Undercooling, undercooling.detect),
     Rule("neighbours", neighbours.Neighbours, neighbours.detect),
     Rule("balance", balance.Balance, balance.detect),
+    Rule("siblings", siblings.Siblings, siblings.detect),
+    Rule("heat_sums", heat_sums.HeatSums, heat_sums.detect),
+    Rule("long_estimation", long_estimation.LongEstimation, long_estimation.detect),
+    Rule("size", size.Size, size.detect),
+    Rule("interval_size", interval_size.IntervalSize, interval_size.detect),
 )
 
 
@@ -108,6 +115,7 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
             device=inputs.device,
             clock_s=inputs.clock_s,
             rejected=inputs.rejected,
+            off_grid=np.zeros((p, d), np.int32),
             last_us=last,
         )
     else:
@@ -156,9 +164,20 @@ def _block(inputs: Inputs, result: Hourly, own: slice, stage: FirstStage, table:
         mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, stage.hours)
         day_figures(block.totals, block.bits, grid.days, cut(figures, start, stop))
     _heat(inputs, result, own, table)
+    _distances(inputs, result, own)
     result.operating_s[own] = _daily(inputs.operating_s.select(start, stop), grid)
     result.difference[own] = _daily(inputs.supply_volume.select(start, stop), grid)
     result.difference[own] -= _daily(inputs.return_volume.select(start, stop), grid)
+
+
+def _distances(inputs: Inputs, result: Hourly, own: slice) -> None:
+    """Readings at an odd distance, of the points of a slice that have a schedule."""
+    cadence, bounds = inputs.points.cadence_us, inputs.grid.day_bounds
+    result.off_grid[own] = 0
+    for point in range(own.start, own.stop):
+        if cadence[point] > 0:
+            low, high = inputs.energy.offsets[inputs.energy.point_offsets[point : point + 2]]
+            off_grid(inputs.energy.times[low:high], cadence[point], bounds, result.off_grid[point])
 
 
 def _heat(inputs: Inputs, result: Hourly, own: slice, table: Float64) -> None:

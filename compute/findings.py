@@ -36,6 +36,9 @@ class Kind(StrEnum):
     GARBAGE = "garbage"
     COMMS_LOSS = "comms_loss"
     CLOCK = "clock"
+    # Noted, never raised as alerts.
+    SIZE = "size"
+    INTERVAL_SIZE = "interval_size"
 
 
 class Severity(StrEnum):

@@ -177,3 +177,15 @@ def shaped_bounds(
         if start < right < end and whole > 0:
             result[right] = low + min(max(int((high - low) * min(done / whole, 1.0)), 0), high - low)
     return result
+
+
+def off_grid_of(times: Sequence[int], cadence_us: int, bounds: Sequence[int]) -> list[int]:
+    """Readings of each day whose distance to the one before is more than 10 % off a multiple of the usual one (V5)."""
+    result = [0] * (len(bounds) - 1)
+    for before, after in itertools.pairwise(times):
+        if cadence_us <= 0 or after == before or not bounds[0] <= after < bounds[-1]:
+            continue
+        slots = max(math.floor(Fraction(after - before, cadence_us) + Fraction(1, 2)), 1)
+        if abs(Fraction(after - before, cadence_us) - slots) > Fraction(1, 10):
+            result[sum(bound <= after for bound in bounds) - 1] += 1
+    return result

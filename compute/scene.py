@@ -105,7 +105,8 @@ class Hourly:
     days.
 
     `operating_s`, `difference`: (p, d) advance of the operating time in seconds and of E8 − E9 in 1e-6 m3·K. `device`,
-    `clock_s`: (p, d) as in `compute.days.Days`. `last_us`: (p,) instant of each point's last reading, 0 where there
+    `clock_s`: (p, d) as in `compute.days.Days`. `off_grid`: (p, d) readings at an odd
+    distance. `last_us`: (p,) instant of each point's last reading, 0 where there
     is none.
     """
 
@@ -121,4 +122,5 @@ class Hourly:
     device: Int32 | None
     clock_s: Float32 | None
     rejected: Int32 | None
+    off_grid: Int32
     last_us: Int64

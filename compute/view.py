@@ -31,6 +31,8 @@ EMPTY: dict[str, tuple[type, float]] = {
     "third_kwh": (np.float32, np.nan),
     "window_kwh": (np.float32, np.nan),
     "lowest_m3": (np.float32, np.nan),
+    "highest_m3": (np.float32, np.nan),
+    "off_grid": (np.int32, 0),
     "shaped_h": (np.int16, 0),
     "supply_c": (np.float32, np.nan),
     "return_c": (np.float32, np.nan),
@@ -80,6 +82,8 @@ class View:
             "third_kwh": energy.third * np.float32(1 / J_PER_KWH),
             "window_kwh": energy.window * np.float32(1 / J_PER_KWH),
             "lowest_m3": volume.lowest * np.float32(1 / ML_PER_M3),
+            "highest_m3": volume.highest * np.float32(1 / ML_PER_M3),
+            "off_grid": part.off_grid,
         }
         fresh |= {name: getattr(part.heat, name) for name in part.heat._fields}
         fresh |= {"operating_h": part.operating_s / 3600.0, "difference_m3k": part.difference / 1e6}

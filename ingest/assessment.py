@@ -22,6 +22,8 @@ ENGINE = "1"
 _LOCK = 0x41535345  # "ASSE"
 Progress = Callable[[str, int, int], None]
 SILENCE_EVERY = timedelta(minutes=10)
+# Silence is followed this long: until well after somebody was sent there (V19).
+SILENT = timedelta(days=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,6 @@ def _silent_places(
     for place in places:
         last = newest.get(place.point_id)
         ended = place.newest["end_at"]
-        if last is not None and ended is None and timedelta(hours=12) < now - last < timedelta(days=10):
+        if last is not None and ended is None and timedelta(hours=12) < now - last < SILENT:
             found[place.point_id, place.service] = last
     return found

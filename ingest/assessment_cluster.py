@@ -75,6 +75,7 @@ def joined(parts: list[Hourly], rows: Int64) -> Hourly:
         device=_optional([part.device for part in parts]),
         clock_s=_optional([part.clock_s for part in parts]),
         rejected=_optional([part.rejected for part in parts]),
+        off_grid=np.concatenate([part.off_grid for part in parts]),
         last_us=np.concatenate([part.last_us for part in parts]),
     )
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from compute.days import Days
-from compute.findings import Finding, Kind
+from compute.findings import Finding, Kind, Severity
 from compute.incidents import incidents
+from compute.validation import long_estimation
 from ingest.assessment_loading import Place
 from ingest.store.findings import AlertBook, StoredFinding, record_incident
 
@@ -25,6 +26,8 @@ Int64 = NDArray[np.int64]
 # Conditions that are over when the meter is well again: nobody has to decide on them.
 SELF_CLOSING = (Kind.COMMS_LOSS, Kind.CLOCK)
 SETTLED = timedelta(days=1)
+# Time that a work order of the engine gives.
+ORDER_WITHIN = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,11 @@ def publish(
         incident, raised = above.get(at, (None, "open"))
         finding = findings[at]
         stored = stored_finding(finding, places[finding.point], int(rule_set[finding.point]))
+        if finding.severity is Severity.INFO:
+            raised = ""  # noted for whoever looks, nobody is woken
         book.record(replace(stored, incident_id=incident, raised=raised))
+        if finding.rule == long_estimation.RULE:
+            book.order_work(stored.key, now + ORDER_WITHIN, "not read for too long: somebody must go there")
     # The first days of a window lack what stands before them: only what began well inside can be taken back.
     book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
     book.close_ended([kind.value for kind in SELF_CLOSING], now - SETTLED, points)

@@ -276,7 +276,8 @@ def _daily_only(part: Hourly, keep: NDArray[np.bool_]) -> Hourly:
         part, rows=part.rows[keep], heat=HeatFigures(*heat), operating_s=part.operating_s[keep],
         difference=part.difference[keep], device=None if part.device is None else part.device[keep],
         clock_s=None if part.clock_s is None else part.clock_s[keep],
-        rejected=None if part.rejected is None else part.rejected[keep], energy=nothing, volume=nothing,
+        rejected=None if part.rejected is None else part.rejected[keep], off_grid=part.off_grid[keep],
+        energy=nothing, volume=nothing,
         energy_days=rows[0], volume_days=rows[1], last_us=part.last_us[keep],
     )  # fmt: skip
 

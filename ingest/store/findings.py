@@ -130,6 +130,7 @@ class Counts:
     unchanged: int = 0
     withdrawn: int = 0
     closed: int = 0
+    ordered: int = 0
 
 
 class AlertBook:
@@ -226,6 +227,15 @@ class AlertBook:
         values["severity"] = max(alert["severity"], finding.severity, key=SEVERITIES.index)
         self.connection.execute(_UPDATE_ALERT, values)
         alert["severity"] = values["severity"]
+
+    def order_work(self, key: tuple[int, int, str], due_at: datetime, comment: str) -> None:
+        """Send somebody there: an alert that waits for a decision becomes a field check, once."""
+        alert = self.open.get(key)
+        if alert is None or alert["state"] not in ("open", "acknowledged"):
+            return
+        self._move(alert, "field_check", "field_check", comment)
+        self.connection.execute("UPDATE alert SET due_at = %s WHERE alert_id = %s", (due_at, alert["alert_id"]))
+        self.counts.ordered += 1
 
     def withdraw(self, kinds: Sequence[str], since: datetime, points: Sequence[int]) -> None:
         """Take back what the same rules no longer see: occurrences that began after `since` and nobody acted on.
