@@ -18,7 +18,7 @@ HOUSE_SIZE = 20
 LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mbus_tcp", MBUS_MODELS),
     ("cjt188_tcp", CJT_MODELS),
-    ("mqtt", ("json", "kamstrup-wireless")),
+    ("mqtt", ("json", "kamstrup-wireless", "elvaco")),
 )
 # How lines misbehave when the fleet is live: a master that asks again gets every reading, so nothing is labelled.
 BEHAVIOURS: tuple[dict[str, object], ...] = (
@@ -68,6 +68,8 @@ def _trouble(builder: FleetBuilder, days: int) -> None:
         troubles = RADIO_TROUBLES if radio else WIRE_TROUBLES
         for number, meter in enumerate(everyone[1::2]):
             name = troubles[number % len(troubles)]
+            if name == "wild_numbers" and meter.protocol != "mqtt":
+                name = "rubbish"  # only a gateway that writes numbers out can write them wrong
             begin = builder.start + int(rng.integers(3 * 24, (days - 7) * 24)) * HOUR
             if name == "exchange_without_paperwork":
                 builder.exchange(meter, begin, recorded=False)

@@ -15,6 +15,7 @@ from simulators.fleet import Area, Bus, Fleet, Gateway, Point, Spell
 from simulators.labels import Label
 from simulators.meter import Link, VirtualMeter
 from simulators.meter_models import MODELS, MeterModel
+from simulators.numbering import door_of, serial_of
 from simulators.randomness import stream
 from simulators.town import House, dwellings_of, qp_for
 from simulators.trace import ENERGY_NOISE, BlockPlan
@@ -85,7 +86,7 @@ class FleetBuilder:
             centre = climate.latitude + rng.normal(0, 0.012), climate.longitude + rng.normal(0, 0.016)
             parent = f"{house.name}-00" if house.master else ""
             for unit in range(house.units):
-                code = f"{house.name}-{_door(house.kind, unit)}"
+                code = f"{house.name}-{door_of(house.kind, unit)}"
                 point = self._point(code, area, house, unit, dwellings, row, float(design[row]), centre, parent)
                 self._slots[code] = _Slot(point, block, row, float(design[row]))
                 codes[-1].append(code)
@@ -93,11 +94,11 @@ class FleetBuilder:
         for place, number in enumerate(masters):
             house, total = houses[number], float(design[dwellings.house == number].sum())
             qps.append(qp_for(total * 1.5))
-            members = dwellings.house == number
+            members, first = dwellings.house == number, self._slots[codes[number][0]].point
             point = Point(
                 f"{house.name}-00", area, house.name, "building", f"{self._areas[area].name} {house.name} 00", "",
                 round(float(dwellings.area_m2[members].sum()), 1), round(total * 1.06, 1),
-                *_place(self._slots[codes[number][0]].point), (Spell("active", self.start - timedelta(days=900)),),
+                first.latitude, first.longitude, (Spell("active", self.start - timedelta(days=900)),),
             )  # fmt: skip
             self._slots[point.code] = _Slot(point, block, len(dwellings) + place, total)
             codes[number].append(point.code)
@@ -108,7 +109,7 @@ class FleetBuilder:
         self, code: str, area: str, house: House, unit: int, dwellings: Dwellings, row: int, design_kw: float,
         centre: tuple[float, float], parent: str,
     ) -> Point:  # fmt: skip
-        address = f"{self._areas[area].name} {house.name} {_door(house.kind, unit)}"
+        address = f"{self._areas[area].name} {house.name} {door_of(house.kind, unit)}"
         return Point(
             code, area, house.name, _POINT_KIND[house.kind], address, f"A{len(self._slots) + 100001}",
             round(float(dwellings.area_m2[row]), 1), round(design_kw, 2), round(centre[0], 6), round(centre[1], 6),
@@ -148,7 +149,7 @@ class FleetBuilder:
         kind, slot, place = self._model(model), self._slots[point], self._slots[row_of or point]
         number = len(self._meters)
         rng = stream(self.seed, "meter", number)
-        serial = serial or _serial(kind, number, self.seed)
+        serial = serial or serial_of(kind, number, self.seed)
         key = rng.bytes(16) if kind.encrypted else None
         qp = self._plans[place.block][4][place.row]
         yearly = place.design_kw * 1900.0
@@ -308,20 +309,3 @@ class FleetBuilder:
 
     def _hour(self, at: datetime) -> int:
         return round((at - self.start) / timedelta(hours=1))
-
-
-def _door(kind: str, unit: int) -> str:
-    """Flat numbers as on doors: floor and place, four a floor."""
-    return f"{unit // 4 + 1}{unit % 4 + 1:02d}" if kind == "flats" else f"{unit + 1:02d}"
-
-
-def _serial(model: MeterModel, number: int, seed: int) -> str:
-    """Serial number of the usual length: unique within a fleet, different between seeds."""
-    base = 60_000_000 + (seed % 97) * 100_003 + number
-    if model.protocol == "cjt188":
-        return model.manufacturer + str(base).zfill(10)  # the address begins with the maker's code
-    return str(base).zfill(model.serial_digits)[-model.serial_digits :]
-
-
-def _place(point: Point) -> tuple[float, float]:
-    return point.latitude, point.longitude

@@ -111,9 +111,12 @@ class LiveFleet:
             "host": self.host,
             "port": port,
         }
+        units = {int(meter.link.address): meter for meter in meters if gateway.kind.startswith("modbus")}
         if gateway.kind == "modbus_tcp":
-            return ModbusServer({int(meter.link.address): meter for meter in meters}, **line)
+            return ModbusServer(units, **line)
         line["baud_rate"] = gateway.buses[0].baud_rate
+        if gateway.kind == "modbus_rtu_tcp":
+            return ModbusServer(units, framing="rtu", **line)
         if gateway.kind in ("cjt188_tcp", "dlt645_tcp"):
             speakers = {meter.link.address: meter for meter in meters}
             return SerialServer("cjt188" if gateway.kind == "cjt188_tcp" else "dlt645", speakers, **line)

@@ -16,13 +16,13 @@ from protocols.telegram import MeterId
 from simulators.display import HOUR_US, Source, counts_of, micros
 from simulators.faults import Fault
 from simulators.faults_display import DISPLAY_FAULTS, Shown
-from simulators.faults_sensor import INFO_BATTERY
 from simulators.faults_transport import distorted, is_silent, spoken_time
+from simulators.meter_cjt188 import identifier_bytes
 from simulators.meter_encoding import encoder_of
 from simulators.meter_lorawan import uplink_event
 from simulators.meter_models import MeterModel
+from simulators.meter_state import clock_errors, infos
 from simulators.network import Supply
-from simulators.randomness import uniform_hash
 from simulators.readout import Readout, Speaker
 from simulators.trace import Trace
 from simulators.weather import Weather
@@ -213,31 +213,12 @@ class VirtualMeter:
     def infos_at(self, times_us: Ints) -> Ints:
         """Info bits at (n,) instants."""
         trace = self.fleet.trace(self.block)
-        info = trace.info.get(self.row)
-        bits = np.zeros(len(times_us), dtype=np.int64)
-        if info is not None:
-            bits |= info[np.clip((times_us - micros(self.fleet.start)) // HOUR_US, 0, trace.hours - 1)]
-        for fault in self.faults:
-            if fault.name == "low_battery":
-                bits[(times_us >= micros(fault.start)) & (times_us < micros(fault.end))] |= INFO_BATTERY
-        return bits
+        return infos(self.faults, trace.info.get(self.row), micros(self.fleet.start), times_us)
 
     def clock_errors_at(self, times_us: Ints) -> Ints:
         """Meter clock minus true time in whole seconds at (n,) instants."""
-        errors = np.full(len(times_us), 40.0 * (uniform_hash(self.seed, 1) - 0.5))
-        for fault in self.faults:
-            if fault.name not in ("clock_drift", "clock_reset"):
-                continue
-            mask = (times_us >= micros(fault.start)) & (times_us < micros(fault.end))
-            since = (times_us - micros(fault.start)) / 1e6
-            if fault.name == "clock_drift":
-                errors[mask] += fault.magnitude * since[mask] / 86400.0
-            else:
-                # It began again at midnight of 2000-01-01, local time, when it fell back.
-                weather, _ = self.fleet.surroundings(self.area)
-                begin = datetime(2000, 1, 1, tzinfo=UTC) - timedelta(hours=weather.climate.utc_offset_h)
-                errors[mask] = (begin - fault.start).total_seconds()
-        return np.asarray(np.rint(errors), dtype=np.int64)
+        weather, _ = self.fleet.surroundings(self.area)
+        return clock_errors(self.faults, self.seed, weather.climate.utc_offset_h, times_us)
 
     def meter_time(self, at: datetime) -> datetime:
         """The meter's own clock, naive, local standard time: a few seconds off, more with a clock fault."""
@@ -251,6 +232,14 @@ class VirtualMeter:
         """The raw payload on the wire at an instant; empty where the meter is silent."""
         found = list(self.telegrams([at]))
         return found[0][1] if found else b""
+
+    def identifier_bytes(self, at: datetime, identifier: int) -> bytes:
+        """The raw answer of a CJ/T 188 meter to a read of another identifier than 901F (D120: the last month's index);
+        empty where it is silent or has no such thing."""
+        if self.protocol != "cjt188" or not self.answers(at):
+            return b""
+        readout = self.readout(spoken_time(self.faults, at))
+        return distorted(self.faults, identifier_bytes(self._speaker(), readout, identifier), at, self._partner_bytes)
 
     def mqtt_message(self, at: datetime) -> tuple[str, bytes] | None:
         """Topic and payload of a meter that is heard over MQTT: wireless telegrams as hexadecimal text, as bridges

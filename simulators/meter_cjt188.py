@@ -15,6 +15,8 @@ _ST2: dict[str, tuple[tuple[int, int], ...]] = {
     "huizhong": ((INFO_SENSOR_SUPPLY, 0x10), (INFO_SENSOR_RETURN, 0x20), (INFO_AIR | INFO_FLOW, 0x02)),
 }
 _RECORDS = ("energy", "power", "flow", "volume", "supply_temperature", "return_temperature", "operating_time")
+FIRST_MONTH, MONTHS = 0xD120, 12
+_DAYS = {0x8103: "settlement_day", 0x8104: "reading_day"}
 _KIND = {"huizhong": "25", "tiangang": "25", "maituo": "20", "lichuang": "20"}
 
 
@@ -35,3 +37,20 @@ def answer_bytes(speaker: Speaker, readout: Readout) -> bytes:
     details = {"di": "901F", "type": _KIND.get(dialect, "20"), "ser": str(readout.access_number % 100)}
     telegram = Telegram("cjt188", speaker.id, tuple(records), status=status, details=details)
     return frame_from_telegram(telegram, dialect)
+
+
+def identifier_bytes(speaker: Speaker, readout: Readout, identifier: int) -> bytes:
+    """The answer to a read of another identifier: D120-D12B the index at the last twelve month ends, newest first, 8103
+    and 8104 the settlement and reading day (the first). Empty for one that the meter does not have.
+    """
+    dialect, energy = speaker.model.dialect, speaker.model.register("energy")
+    if FIRST_MONTH <= identifier < FIRST_MONTH + MONTHS:
+        number = identifier - FIRST_MONTH
+        _, count = speaker.history(readout.at, MONTHS)[number]
+        record = DataRecord("energy", energy.unit, energy.value_of(count), storage=number + 2)
+    elif identifier in _DAYS:
+        record = DataRecord(_DAYS[identifier], "", Decimal(1))
+    else:
+        return b""
+    details = {"di": f"{identifier:04X}", "type": _KIND.get(dialect, "20"), "ser": str(readout.access_number % 100)}
+    return frame_from_telegram(Telegram("cjt188", speaker.id, (record,), details=details), dialect)

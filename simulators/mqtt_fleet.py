@@ -11,19 +11,20 @@ from datetime import datetime
 from simulators.faults import Fault
 from simulators.meter import VirtualMeter
 from simulators.mqtt_publisher import Message, Producer
+from simulators.network_server import LorawanDevice
 
 
 class RadioMeter:
-    """What one meter brings to the broker at its times."""
+    """What one meter brings to the broker at its times, LoRaWAN by way of its network server."""
 
     def __init__(self, meter: VirtualMeter) -> None:
         self._meter = meter
+        self._module = LorawanDevice(meter) if meter.protocol == "lorawan" else None
         self._held: list[Message] = []
 
     def __call__(self, at: datetime) -> Iterable[Message]:
         """Messages of an instant, with what was held back before them."""
-        message = self._meter.mqtt_message(at)
-        fresh = [] if message is None else [message]
+        fresh = self._fresh(at)
         if self._fault("backfill", at) is not None:
             self._held.extend(fresh)
             return []
@@ -31,6 +32,12 @@ class RadioMeter:
             fresh = fresh * 2
         held, self._held = self._held, []
         return held + fresh
+
+    def _fresh(self, at: datetime) -> list[Message]:
+        if self._module is not None:
+            return [event.message for event in self._module.events(at)]
+        message = self._meter.mqtt_message(at)
+        return [] if message is None else [message]
 
     def _fault(self, name: str, at: datetime) -> Fault | None:
         faults = (fault for fault in self._meter.faults if fault.name == name)

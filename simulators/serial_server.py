@@ -8,6 +8,7 @@ line.
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from protocols.cjt188.decoding import identifier_of
 from protocols.errors import FrameError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
 from simulators.line import LineServer, Readable
@@ -16,6 +17,7 @@ from simulators.line import LineServer, Readable
 THINKING_S = (0.02, 0.06)
 _READS = {"cjt188": frozenset((0x01,)), "dlt645": frozenset((0x01, 0x11))}
 _READ_ADDRESS = {"cjt188": frozenset((0x03,)), "dlt645": frozenset((0x13,))}
+PRESENT_VALUES = 0x901F
 _UNKNOWN_IDENTIFIER = {"cjt188": b"\x01\x00", "dlt645": bytes(((0x02 + 0x33) & 0xFF,))}
 
 
@@ -65,7 +67,7 @@ class SerialServer(LineServer):
         meter = self._alone if broadcast else self._by_wire.get(frame.address)
         if meter is None or frame.is_reply:
             return b""
-        raw = meter.telegram_bytes(self.clock.now())
+        raw = self._raw(meter, frame)
         try:
             answer = frame_in(raw, self.protocol)
         except FrameError:
@@ -77,6 +79,17 @@ class SerialServer(LineServer):
         if frame.control not in _READS[self.protocol]:
             return self._refusal(frame, answer)
         return self._answer(frame, answer)
+
+    def _raw(self, meter: Readable, asked: SerialFrame) -> bytes:
+        """What the meter says to a question: present values, or another identifier where it has that."""
+        at = self.clock.now()
+        if self.protocol == "cjt188" and asked.control in _READS["cjt188"] and len(asked.data) >= 2:
+            other = getattr(meter, "identifier_bytes", None)
+            identifier, _, _ = identifier_of(asked.data)
+            found: bytes = other(at, identifier) if other is not None and identifier != PRESENT_VALUES else b""
+            if found:
+                return found
+        return meter.telegram_bytes(at)
 
     def _answer(self, asked: SerialFrame, answer: SerialFrame) -> bytes:
         if self.protocol == "cjt188":
