@@ -37,6 +37,12 @@ from api.context import Context
 from ingest.errors import ForbiddenError, NotFoundError
 
 _STATIC = Path(__file__).parent / "static"
+# A page that computes a whole period may take longer than NiceGUI's three seconds on a busy machine.
+_PATIENCE_S = 30.0
+
+
+def _page(path: str) -> ui.page:
+    return ui.page(path, response_timeout=_PATIENCE_S)
 
 
 def mount(app: FastAPI) -> None:
@@ -66,21 +72,21 @@ async def _shown(
 
 
 def _pages(parts: Context) -> None:
-    @ui.page("/login")
+    @_page("/login")
     async def login(request: Request) -> None:
         login_page(texts_of(request, parts))
 
-    @ui.page("/")
+    @_page("/")
     async def overview(request: Request) -> Response | None:
         return await _shown(request, parts, "reader", overview_page)
 
-    @ui.page("/points")
+    @_page("/points")
     async def points(request: Request, text: str = "", area: int | None = None, page: int = 1) -> Response | None:
         return await _shown(
             request, parts, "reader", lambda visitor: points_page(visitor, text=text[:200], area_id=area, page=page)
         )
 
-    @ui.page("/points/{code}")
+    @_page("/points/{code}")
     async def point(
         request: Request, code: str, days: int = 30, service: int | None = None, hourly: bool = False
     ) -> Response | None:
@@ -91,72 +97,72 @@ def _pages(parts: Context) -> None:
             lambda visitor: point_page(visitor, code, days=days, service=service, hourly=hourly),
         )
 
-    @ui.page("/alerts")
+    @_page("/alerts")
     async def alerts(request: Request) -> Response | None:
         return await _shown(request, parts, "reviewer", lambda visitor: queue_page(visitor, request.query_params))
 
-    @ui.page("/alerts/{alert_id}")
+    @_page("/alerts/{alert_id}")
     async def alert(request: Request, alert_id: int) -> Response | None:
         return await _shown(request, parts, "reader", lambda visitor: alert_page(visitor, alert_id))
 
-    @ui.page("/lines")
+    @_page("/lines")
     async def lines(request: Request) -> Response | None:
         return await _shown(request, parts, "technician", lines_page)
 
-    @ui.page("/lines/{code}")
+    @_page("/lines/{code}")
     async def line(request: Request, code: str) -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: line_page(visitor, code))
 
-    @ui.page("/intake")
+    @_page("/intake")
     async def intake(request: Request, code: str | None = None) -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: intake_page(visitor, code=code))
 
-    @ui.page("/billing")
+    @_page("/billing")
     async def billing(request: Request) -> Response | None:
         return await _shown(request, parts, "figures", billing_page)
 
-    @ui.page("/billing/periods/{code}")
+    @_page("/billing/periods/{code}")
     async def period(request: Request, code: str, state: str = "", point: str = "") -> Response | None:
         return await _shown(
             request, parts, "figures", lambda visitor: period_page(visitor, code, state=state, point=point)
         )
 
-    @ui.page("/billing/quantities/{quantity_id}")
+    @_page("/billing/quantities/{quantity_id}")
     async def quantity(request: Request, quantity_id: int) -> Response | None:
         return await _shown(request, parts, "figures", lambda visitor: quantity_page(visitor, quantity_id))
 
-    @ui.page("/reports")
+    @_page("/reports")
     async def reports(request: Request) -> Response | None:
         return await _shown(request, parts, "lead", reports_page)
 
-    @ui.page("/reports/{kind}")
+    @_page("/reports/{kind}")
     async def report(request: Request, kind: Literal["month", "quarter"], day: date | None = None) -> Response | None:
         chosen = day or parts.clock.now().date()
         return await _shown(request, parts, "lead", lambda visitor: report_page(visitor, kind, chosen))
 
-    @ui.page("/reports/samples/{sample_id}")
+    @_page("/reports/samples/{sample_id}")
     async def sample(request: Request, sample_id: int) -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: sample_page(visitor, sample_id))
 
-    @ui.page("/people")
+    @_page("/people")
     async def people(request: Request, before: int | None = None, person: str = "") -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: people_page(visitor, before=before, person=person))
 
-    @ui.page("/rules")
+    @_page("/rules")
     async def rules(request: Request, group: str = "default") -> Response | None:
         return await _shown(request, parts, "reviewer", lambda visitor: rules_page(visitor, group=group[:60]))
 
-    @ui.page("/rules/trials/{trial_id}")
+    @_page("/rules/trials/{trial_id}")
     async def trial(request: Request, trial_id: int) -> Response | None:
         return await _shown(request, parts, "reviewer", lambda visitor: trial_page(visitor, trial_id))
 
     _field_pages(parts)
 
-    @ui.page("/approvals")
+    @_page("/approvals")
     async def approvals(request: Request) -> Response | None:
         return await _shown(request, parts, "reviewer", approvals_page)
 
-    @ui.page("/map")
+    @_page("/map")
     async def map_(request: Request, area: str = "", mode: str = "alerts") -> Response | None:
         return await _shown(request, parts, "reader", lambda visitor: map_page(visitor, area=area[:100], mode=mode))
 
@@ -172,26 +178,26 @@ def _pages(parts: Context) -> None:
 
 
 def _field_pages(parts: Context) -> None:
-    @ui.page("/field")
+    @_page("/field")
     async def field(request: Request) -> Response | None:
         return await _shown(request, parts, "technician", field_page)
 
-    @ui.page("/field/entry")
+    @_page("/field/entry")
     async def entry(request: Request, serial: str = "", kind: str = "reading") -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: entry_page(visitor, serial[:64], kind))
 
-    @ui.page("/field/exchange")
+    @_page("/field/exchange")
     async def exchange(request: Request, point: str = "") -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: exchange_page(visitor, point[:200]))
 
-    @ui.page("/field/commission")
+    @_page("/field/commission")
     async def commission(request: Request, serial: str = "") -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: commission_page(visitor, serial[:64]))
 
-    @ui.page("/field/routes/{area}")
+    @_page("/field/routes/{area}")
     async def route(request: Request, area: str, only: str = "") -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: route_page(visitor, area, only=only))
 
-    @ui.page("/field/campaigns/{code}")
+    @_page("/field/campaigns/{code}")
     async def campaign(request: Request, code: str, state: str = "open") -> Response | None:
         return await _shown(request, parts, "technician", lambda visitor: campaign_page(visitor, code, state=state))

@@ -145,6 +145,7 @@ THINGS: Final = {
     "upgrade": "upgrade",
     "damage": "damage",
     "theft": "theft",
+    "new": "first installation",
     # hand-made values
     "reading": "reading",
     "edit": "edit",
