@@ -105,7 +105,7 @@ def causes(findings: Sequence[Finding], parent: Int64) -> list[Finding]:
 def _explains(cause: Finding, symptom: Finding) -> bool:
     # An open bypass also lifts use a little; a stuck valve also spoils the cooling: the stronger sign decides.
     if {cause.kind, symptom.kind} == {Kind.LEAKAGE, Kind.UNDERCOOLING}:
-        # Water that runs all summer through an open bypass was badly cooled in winter: what was seen first is the cause.
+        # Water that runs all summer through an open bypass was badly cooled in winter: the first sign is the cause.
         return cause.from_us < symptom.from_us and _together(cause, symptom)
     if Kind.COMMS_LOSS in (cause.kind, symptom.kind) and {cause.kind, symptom.kind} & {Kind.GARBAGE, Kind.DECREASE}:
         silence, doubt = (cause, symptom) if cause.kind is Kind.COMMS_LOSS else (symptom, cause)

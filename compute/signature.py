@@ -10,7 +10,7 @@ import numpy as np
 
 from compute.days import Points
 from compute.findings import group_median
-from compute.kernels.compiled import Bool, Float64
+from compute.kernels.compiled import Bool, Float64, Int64
 from compute.kernels.rolling import medians_before
 
 KWH_PER_M3K = 1.15
@@ -45,12 +45,23 @@ def usual_before(values: Float64, window: int = 42, gap: int = 7, least: int = 1
     return result
 
 
-def coldest_before(cold: Float64, counted: Bool, window: int = 56) -> Float64:
-    """(p, d) greatest `cold` (degree days, or what stands for them) of the counted days among the `window` before
-    each day: what a signature has seen; 0 where there was none.
+def experienced(cold: Float64, counted: Bool, group: Int64, *, share: float, least: int, window: int = 56) -> Bool:
+    """(p, d) days before which a signature has seen enough of such weather: on at least `least` of the `window` days
+    before, the counted ones, it was at least `share` as cold.
+
+    Parameters
+    ----------
+    cold, counted
+        (p, d) degree days, or what stands for them, and the days that count; alike for all points of a group.
+    group
+        (p,) int64.
     """
-    seen = np.where(counted, np.nan_to_num(cold), 0.0)
-    result = np.zeros(cold.shape)
-    for back in range(1, min(window + 1, cold.shape[1])):
-        np.maximum(result[:, back:], seen[:, :-back], out=result[:, back:])
+    result = np.zeros(cold.shape, np.bool_)
+    for number in np.unique(group):
+        rows = np.flatnonzero(group == number)
+        level, seen = np.nan_to_num(cold[rows[0]]), counted[rows[0]]
+        days = np.zeros(len(level), np.int64)
+        for back in range(1, min(window + 1, len(level))):
+            days[back:] += seen[:-back] & (level[:-back] >= share * level[back:])
+        result[rows] = days >= least
     return result

@@ -1,7 +1,8 @@
 """From the engine's findings to alerts: names instead of positions, money instead of energy alone, incidents above
 many.
 
-Rules: an incident explains its findings, so that an outage is one thing to look at and not four hundred.
+Rules: an incident explains its findings, so that an outage is one thing to look at and not four hundred; what an open
+alert of the point explains is not raised beside it.
 """
 
 import math
@@ -16,7 +17,7 @@ from psycopg import Connection
 
 from compute.days import Days
 from compute.findings import Finding, Kind, Severity
-from compute.incidents import incidents
+from compute.incidents import EXPLAINS, STANDING_DAYS, incidents
 from compute.validation import long_estimation
 from ingest.assessment_loading import Place
 from ingest.store.findings import AlertBook, StoredFinding, record_incident
@@ -28,6 +29,8 @@ SELF_CLOSING = (Kind.COMMS_LOSS, Kind.CLOCK)
 SETTLED = timedelta(days=1)
 # Time that a work order of the engine gives.
 ORDER_WITHIN = timedelta(days=5)
+# Causes that explain longer than this outlast the history that a run looks at.
+LASTING_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,22 @@ def publish(
             book.order_work(stored.key, now + ORDER_WITHIN, "not read for too long: somebody must go there")
     # The first days of a window lack what stands before them: only what began well inside can be taken back.
     book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
-    book.close_ended([kind.value for kind in SELF_CLOSING], now - SETTLED, points)
+    # Where nobody is read any more, as after an import, the last reading of the fleet is the present.
+    present = min(now, _instant(int(days.last_us.max(initial=0))))
+    book.close_ended([kind.value for kind in SELF_CLOSING], present - SETTLED, points)
     return Published(book.counts.opened, book.counts.closed, len({number for number, _ in above.values()}))
+
+
+def _standing(book: AlertBook, place: Place, finding: Finding) -> bool:
+    """Whether an open alert of the same point already says why: its cause began before the days that a run looks at."""
+    if (place.point_id, place.service, finding.kind.value) in book.open:
+        return False
+    return any(
+        finding.kind in EXPLAINS.get(cause, ())
+        and row["from_ts"] <= _instant(finding.from_us) <= row["to_ts"] + timedelta(days=days)
+        for cause, days in STANDING_DAYS.items()
+        if days >= LASTING_DAYS and (row := book.open.get((place.point_id, place.service, cause.value))) is not None
+    )
 
 
 def _incidents(

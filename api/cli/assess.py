@@ -4,7 +4,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import psycopg
@@ -17,6 +18,9 @@ POLL_S = 3.0
 ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler to compute on.")]
 
 
+_MOMENTS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+
+
 def assess(
     data: DataOption = None,
     database_url: DatabaseOption = None,
@@ -24,17 +28,40 @@ def assess(
     point: Annotated[list[str] | None, typer.Option("--point", help="Only this metering point; repeatable.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and assess whatever comes in.")] = False,
     cluster: ClusterOption = None,
+    now: Annotated[
+        datetime | None, typer.Option(formats=_MOMENTS, help="Judge as if it were this instant (UTC unless it says).")
+    ] = None,
+    scorecard: Annotated[
+        str | None, typer.Option(help="Measure the alerts: a scenario, or a folder of files to import with labels.csv.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="What really happened, if not DIR/labels.csv.")] = None,
+    meters: Annotated[int | None, typer.Option(help="Scorecard: meters of the scenario.")] = None,
+    days: Annotated[int | None, typer.Option(help="Scorecard: days of the scenario.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Scorecard: seed; repeatable, all are added up.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Scorecard: write a page with a plot (.md) here.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="Scorecard: write missed events and false alerts (.csv).")] = None,
 ) -> None:
-    """Turn readings into validated consumption, findings and alerts. Running it again changes nothing."""
+    """Turn readings into validated consumption, findings and alerts. Running it again changes nothing.
+
+    With --scorecard nothing of yours is touched: a database of its own is made, filled, judged and thrown away.
+    """
     from ingest.clock import clock_from_text
 
     settings = _settings(data, database_url)
+    if now is not None and watch:
+        raise typer.BadParameter("--now is for one run, --watch for a living fleet")
+    moment = now if now is None or now.tzinfo is not None else now.replace(tzinfo=UTC)
+    if scorecard is not None:
+        from api.cli.scorecard import Request, run_scorecard
+
+        run_scorecard(Request(scorecard, labels, meters, days, tuple(seed or (1,)), page, cases, moment))
+        return
     with database_of(settings) as url:
         clock = clock_from_text(settings.clock)
         if watch:
             _watch(url, clock.now, cluster)
             return
-        _once(url, clock.now(), full=full, codes=point, cluster=cluster)
+        _once(url, moment or clock.now(), full=full, codes=point, cluster=cluster)
 
 
 def _once(url: str, now: datetime, *, full: bool, codes: list[str] | None, cluster: str | None) -> None:

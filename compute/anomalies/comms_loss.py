@@ -6,6 +6,7 @@ import numpy as np
 
 from compute.days import ABSENT, Days
 from compute.findings import Finding, Kind, grade, runs
+from compute.kernels.compiled import Bool, Float64
 from compute.quality import Quality
 
 ESTIMATED = int(Quality.ESTIMATED)
@@ -14,7 +15,9 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class CommsLoss:
-    """`warn_h`, `fail_h`: hours without a reading; at least `cadences` times their usual distance."""
+    """`warn_h`, `fail_h`: hours without a reading; at least `cadences` times their usual distance, which is a day where
+    fewer than half of the hours are told apart.
+    """
 
     warn_h: float = 30.0
     fail_h: float = 72.0
@@ -27,12 +30,14 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
     length = np.diff(days.bounds) // HOUR_US
     gap = ((days.energy_bits & ESTIMATED) != 0) & (days.shaped_h < length)
     missing = length - days.shaped_h
+    heard = (days.shaped_h > 0) | (days.complete & ((days.energy_bits & ESTIMATED) == 0))
+    usual = _usual_h(days, heard)
     for row, first, end in runs(gap):
-        if not days.shaped_h[row, : first + 1].any():
+        if not heard[row, : first + 1].any():
             # Months out of the meter's own memory, from before it was read: nobody was listening then.
             continue
         hours = float(missing[row, first:end].sum())
-        usual_h = float(days.points.cadence_us[row]) / HOUR_US
+        usual_h = float(usual[row])
         if hours >= max(limits.warn_h, limits.cadences * usual_h):
             start = int(days.bounds[first + 1] - missing[row, first] * HOUR_US)
             stop = (
@@ -41,10 +46,17 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
                 else int(days.bounds[end])
             )
             found.append(_finding(days, row, start, stop, hours, limits))
-    return found + _silent(days, limits)
+    return found + _silent(days, limits, usual)
 
 
-def _silent(days: Days, limits: CommsLoss) -> list[Finding]:
+def _usual_h(days: Days, heard: Bool) -> Float64:
+    """(p,) usual distance of readings: as scheduled, else an hour or a day by what most days look like."""
+    scheduled = days.points.cadence_us / HOUR_US
+    apart = np.where(heard, days.shaped_h, 0).sum(axis=1) / np.maximum(heard.sum(axis=1), 1)
+    return np.where(scheduled > 0, scheduled, np.where(apart < 12, 24.0, 1.0))
+
+
+def _silent(days: Days, limits: CommsLoss, usual: Float64) -> list[Finding]:
     """Points whose last reading is long ago. The end is the last midnight, so that a run an hour later says the
     same.
     """
@@ -53,7 +65,7 @@ def _silent(days: Days, limits: CommsLoss) -> list[Finding]:
     present = min(days.now_us, int(days.last_us.max(initial=0)))
     for row in np.flatnonzero((days.last_us > 0) & (days.state[:, -1] != ABSENT)):
         hours = (present - int(days.last_us[row])) / HOUR_US
-        usual_h = float(days.points.cadence_us[row]) / HOUR_US
+        usual_h = float(usual[row])
         if hours >= max(limits.warn_h, limits.cadences * usual_h):
             midnights = days.bounds[days.bounds <= present]
             stop = max(int(midnights[-1]) if len(midnights) else 0, int(days.last_us[row]) + HOUR_US)
@@ -69,5 +81,5 @@ def _finding(days: Days, row: int, start: int, stop: int, hours: float, limits: 
     return Finding(
         row, Kind.COMMS_LOSS, "V4", grade(hours >= limits.fail_h), start, stop, hours, 0.0, limits.warn_h, "h",
         stake, 0.9,
-        {"gateway": float(days.points.gateway[row])},
+        {"gateway": float(days.points.gateway[row])}, start + int(limits.warn_h) * HOUR_US,
     )  # fmt: skip

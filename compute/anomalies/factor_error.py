@@ -20,9 +20,11 @@ from compute.signature import KWH_PER_M3K, usual_before
 @dataclass(frozen=True, slots=True)
 class FactorError:
     """`percent` over `days` days with at most `idle_h` hours a day without flow; `idle_percent` more for every hour
-    beyond, and then it must have moved from the point's usual and the flowing hours must show `flow_steps`. The other mounting side: a move of at least
-    `side_percent` over `side_days` that fits to a share of `side_fit`, for `side_told_days` with the meter's own sums
-    or `side_days_in_a_row` without, at `side_difference_k` between supply and return.
+    beyond, and then it must have moved from the point's usual and the flowing hours must show `flow_steps`.
+
+    The other mounting side: a move of at least `side_percent` over `side_days` that fits to a share of `side_fit`, for
+    `side_told_days` with the meter's own sums or `side_days_in_a_row` without, at `side_difference_k` between supply
+    and return.
     """
 
     percent: float = 10.0

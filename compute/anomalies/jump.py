@@ -14,7 +14,7 @@ from compute.days import Days
 from compute.findings import Finding, Kind, Severity, group_median, persistent, runs, trailing_sum
 from compute.kernels.compiled import Bool, Float64
 from compute.quality import Quality
-from compute.signature import coldest_before
+from compute.signature import experienced
 
 ESTIMATED = int(Quality.ESTIMATED)
 RANGE = int(Quality.RANGE)
@@ -25,10 +25,12 @@ LEARNED_DAYS = 56
 @dataclass(frozen=True, slots=True)
 class Jump:
     """`robust_z`: residual over spread; `load_percent`: of the design load; `min_percent`: over the expectation, on
-    `days` days in a row. One day alone: `day_z`, `day_percent`, `day_load_percent`. A level shift: `lasting_percent`
-    and `lasting_z` on each of `lasting_days` days while the temperature drop fell to `drop_percent` of the usual, or
-    `shift_percent` and `shift_z` over `shift_days` days. `min_steps`; `learned_days`: that a signature must have
-    seen; `off_season_loads`: days of design load that one day off season must exceed.
+    `days` days in a row. One day alone: `day_z`, `day_percent`, `day_load_percent`.
+
+    A level shift: `lasting_percent` and `lasting_z` on each of `lasting_days` days while the temperature drop fell to
+    `drop_percent` of the usual, or `shift_percent` and `shift_z` over `shift_days` days. `min_steps`; `learned_days`:
+    that a signature must have seen, `cold_days` of them at least `cold_percent` as cold; `off_season_loads`: days of
+    design load that one day off season must exceed.
     """
 
     robust_z: float = 5.0
@@ -48,7 +50,8 @@ class Jump:
     fail_percent: float = 200.0
     min_steps: float = 5.0
     learned_days: int = 28
-    colder_percent: float = 110.0
+    cold_percent: float = 75.0
+    cold_days: int = 7
     off_season_loads: float = 2.0
 
 
@@ -66,7 +69,8 @@ def _explained(days: Days) -> Float64:
     with np.errstate(invalid="ignore", divide="ignore"):
         house = group_median(days.energy_kwh / days.expected_kwh, days.points.building, least=4)
     shared = np.fmax(np.where(np.isfinite(days.common), days.common, 1.0), house)
-    return days.expected_kwh * np.clip(shared, 1.0, 3.0)
+    result: Float64 = days.expected_kwh * np.clip(shared, 1.0, 3.0)
+    return result
 
 
 def _design(days: Days) -> Float64:
@@ -78,12 +82,14 @@ def _design(days: Days) -> Float64:
 
 
 def _learned(days: Days, limits: Jump) -> Bool:
-    """Days whose signature has seen enough days, and such cold."""
+    """Days whose signature has seen enough days, and enough of such cold."""
     counted = days.in_season & days.usable & np.isfinite(days.energy_kwh)
     seen = trailing_sum(counted.astype(np.float64), LEARNED_DAYS) - counted
     cold = np.where(np.isfinite(days.hdd_k), days.hdd_k, np.nan_to_num(days.load_kwh))
-    coldest = coldest_before(cold, counted, LEARNED_DAYS)
-    result: Bool = (seen >= limits.learned_days) & (cold <= limits.colder_percent / 100.0 * coldest)
+    known = experienced(
+        cold, days.in_season, days.points.area, share=limits.cold_percent / 100.0, least=limits.cold_days
+    )
+    result: Bool = (seen >= limits.learned_days) & known
     return result
 
 
@@ -101,6 +107,8 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
         day &= excess > np.where(days.in_season, limits.day_load_percent / 100.0, limits.off_season_loads) * design
         high = (excess > limits.robust_z * sigma) & (excess > limits.min_percent / 100.0 * expected)
         high &= able & learned & (excess > limits.load_percent / 100.0 * design)
+        # Where nobody knows the building's size, only a signature that knows such days can tell.
+        day &= learned | np.isfinite(points.design_load_kw)[:, None]
         lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
         lasting &= able & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
         # More than the meter's pipe can deliver (V8) is a jump whatever the weather: no signature is needed to say so.
@@ -108,22 +116,24 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
     needed = np.where(days.in_season, limits.days, limits.days + 1)
     ways = {
         "day": day & able,
-        "days": persistent(high, limits.days, limits.days) & (trailing_sum(high, limits.days + 1) >= needed - 0.5),
+        "days": persistent(high, limits.days, limits.days)
+        & (trailing_sum(high.astype(np.float64), limits.days + 1) >= needed - 0.5),
         "lasting": persistent(lasting, limits.lasting_days, limits.lasting_days),
-        "shift": _shifted(limits, expected, excess, sigma, able & learned & days.in_season),
+        "shift": _shifted(limits, expected, excess, sigma, design, able & learned & days.in_season),
         "impossible": impossible,
     }
     mask: Bool = np.logical_or.reduce(list(ways.values()))
     return mask, impossible, ways
 
 
-def _shifted(limits: Jump, expected: Float64, excess: Float64, sigma: Float64, able: Bool) -> Bool:
+def _shifted(limits: Jump, expected: Float64, excess: Float64, sigma: Float64, design: Float64, able: Bool) -> Bool:
     """Days at whose end the excess of the last days has added up to a shift of the level."""
     n = limits.shift_days
     total = trailing_sum(np.where(able, np.nan_to_num(excess), 0.0), n)
     due = trailing_sum(np.where(able, np.nan_to_num(expected), 0.0), n)
     spread = trailing_sum(np.where(able, np.nan_to_num(sigma), 0.0), n)
     mask = (total > limits.shift_percent / 100.0 * due) & (total > limits.shift_z * spread)
+    mask &= total > limits.load_percent / 100.0 * n * design
     result: Bool = mask & persistent(able, n, n - 1)
     return result
 

@@ -1,20 +1,30 @@
-"""Leakage: water runs in every hour of the day although nobody heats (H10)."""
+"""Leakage: water runs in every hour of the day although nobody heats (H10).
+
+Where the volume is read once a day, its daily mean stands for the lowest hour, as long as the area rests: tap water
+would drown a drip.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, Severity, persistent, runs
+from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
+from compute.kernels.compiled import Bool
 
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """Lowest hourly volume above `min_steps` display steps and `qp_percent` of qp on `days` days off season."""
+    """Lowest hourly volume above `min_steps` display steps and `qp_percent` of qp on `days` days off season; of daily
+    readings `daily_qp_percent` on `daily_days` days while the area's median is below `rest_percent` of that.
+    """
 
     min_steps: float = 2.0
     qp_percent: float = 0.5
     days: int = 3
+    daily_qp_percent: float = 2.0
+    daily_days: int = 7
+    rest_percent: float = 10.0
 
 
 def detect(days: Days, limits: Leakage) -> list[Finding]:
@@ -24,16 +34,30 @@ def detect(days: Days, limits: Leakage) -> list[Finding]:
     flow = days.lowest_m3.astype(np.float64)
     quiet = ~days.in_season & (np.where(np.isfinite(days.hdd_k), days.hdd_k, 0.0) <= 3.0)
     master = np.isin(np.arange(len(qp)), days.points.parent)
-    mask = quiet & (flow > least[:, None]) & ((least > 0) & ~master)[:, None] & days.active
+    able = quiet & ((least > 0) & ~master)[:, None] & days.active
+    hourly = persistent(able & (flow > least[:, None]), limits.days, limits.days)
+    daily = persistent(able & _by_day(days, limits), limits.daily_days, limits.daily_days)
+    flow = np.where(np.isfinite(flow), flow, days.volume_m3 / 24.0)
     found = []
-    for row, first, end in runs(persistent(mask, limits.days, limits.days), bridge=2):
-        begin = max(0, first - limits.days + 1)
+    for row, first, end in runs(hourly | daily, bridge=2):
+        begin = max(0, first - (limits.days if hourly[row, first] else limits.daily_days) + 1)
         lowest = float(np.nanmin(flow[row, begin:end]))
         volume = float(np.nansum(days.volume_m3[row, begin:end]))
         found.append(
             Finding(
                 row, Kind.LEAKAGE, "H10", Severity.CRITICAL, int(days.bounds[begin]), int(days.bounds[end]),
                 lowest, 0.0, float(least[row]), "m3/h", 40.0 * volume, 0.9, {"volume_m3": volume},
+                int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found
+
+
+def _by_day(days: Days, limits: Leakage) -> Bool:
+    """Days without hourly volumes whose mean flow is a leak's while the area rests."""
+    least = limits.daily_qp_percent / 100.0 * np.nan_to_num(days.points.qp_m3h)[:, None]
+    usual = group_median(days.volume_m3, days.points.area, least=5) / 24.0
+    with np.errstate(invalid="ignore"):
+        rests = usual < limits.rest_percent / 100.0 * least
+        result: Bool = ~np.isfinite(days.lowest_m3) & days.usable & rests & (days.volume_m3 / 24.0 > least)
+    return result & (least > 0)

@@ -11,22 +11,22 @@ import numpy as np
 
 from compute.days import Days
 from compute.findings import Finding, Kind, grade, group_median, persistent, runs
-from compute.signature import coldest_before
+from compute.signature import experienced
 
 
 @dataclass(frozen=True, slots=True)
 class Undercooling:
     """Drop below `own_percent` of the usual and `area_percent` of the area's on `days` days, and below `house_percent`
-    of what the house does against its own usual; `fail_percent` of the area's; `cold_percent` on days
-    that are colder than `colder_percent` of what the point has seen.
+    of what the house does against its own usual; `fail_percent` of the area's; below `colder_percent` where no week
+    of the weeks before was `cold_percent` as cold.
     """
 
     own_percent: float = 52.0
     area_percent: float = 65.0
     alone_percent: float = 40.0
     house_percent: float = 70.0
-    colder_percent: float = 110.0
-    cold_percent: float = 25.0
+    cold_percent: float = 75.0
+    colder_percent: float = 25.0
     fail_percent: float = 20.0
     days: int = 5
 
@@ -42,8 +42,8 @@ def detect(days: Days, limits: Undercooling) -> list[Finding]:
         )
         # In a cold that it never saw, a heating at its limit cools less.
         cold = np.where(np.isfinite(days.hdd_k), days.hdd_k, np.nan_to_num(days.load_kwh))
-        colder = cold > limits.colder_percent / 100.0 * coldest_before(cold, days.in_season & days.usable)
-        mask &= ~(colder & np.isfinite(usual)) | (share < limits.cold_percent / 100.0)
+        known = experienced(cold, days.in_season, days.points.area, share=0.01 * limits.cold_percent, least=7)
+        mask &= known | ~np.isfinite(usual) | (share < limits.colder_percent / 100.0)
         changed = share / np.where(np.isfinite(usual), usual, 1.0)
         house = group_median(changed, days.points.building, least=4)
         mask &= ~(changed > limits.house_percent / 100.0 * house)

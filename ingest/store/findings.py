@@ -94,7 +94,7 @@ WHERE incident_id = %(incident_id)s
 class StoredFinding:
     """A finding with the names of the registry. `explanation`: what a person is shown; `incident_id`: what explains
     it. `raised`: "open" for an alert of its own, "suppressed" where an incident's alert stands for it, "" for none at
-    all.
+    all. `noticed_at`: when the evidence sufficed.
     """
 
     point_id: int
@@ -114,6 +114,7 @@ class StoredFinding:
     explanation: dict[str, Any]
     incident_id: int | None = None
     raised: str = "open"
+    noticed_at: datetime | None = None
 
     @property
     def key(self) -> tuple[int, int, str]:
@@ -296,9 +297,10 @@ class AlertBook:
     def _values(self, finding: StoredFinding) -> Row:
         names = (name for name in StoredFinding.__slots__ if name != "explanation")
         values: Row = {name: getattr(finding, name) for name in names}
+        noticed = finding.noticed_at
         return values | {
             "explanation": Jsonb(finding.explanation),
-            "details": Jsonb(finding.explanation),
+            "details": Jsonb(finding.explanation | ({} if noticed is None else {"noticed_at": noticed.isoformat()})),
             "run_id": self.run_id,
             "now": self.now,
         }
