@@ -24,6 +24,7 @@ from api.field.endpoints import router as field
 from api.limits import BodyLimit, SecurityHeaders
 from api.openapi import document
 from api.people.endpoints import router as people
+from api.people.notification_endpoints import router as notifications
 from api.problems import register_problem_handlers
 from api.readings.endpoints import router as readings
 from api.registry.endpoints import router as registry_room
@@ -39,7 +40,19 @@ if TYPE_CHECKING:
     from ingest.pipeline import Pipeline
 
 PREFIX: Final = "/api/v1"
-_ROOMS: Final = (deliveries, readings, registry_room, alerts, samples, field, reports, rules, billing, people)
+_ROOMS: Final = (
+    deliveries,
+    readings,
+    registry_room,
+    alerts,
+    samples,
+    field,
+    reports,
+    rules,
+    billing,
+    people,
+    notifications,
+)
 _SMALL_BODY: Final = 1024 * 1024
 DESCRIPTION: Final = """
 From the bytes on the wire to consumption that can be billed and defended. Energy is exact: integers are joules, volumes

@@ -1,4 +1,5 @@
-"""What happens by itself: sleeping alerts wake, frozen periods are adjusted, webhooks and notifications go out.
+"""What happens by itself: sleeping alerts wake, overdue ones go to the lead, frozen periods are adjusted, webhooks and
+notifications go out.
 
 procrastinate runs each job once, whichever worker of the installation is free, and remembers what ran when.
 """
@@ -17,6 +18,7 @@ from api.billing import service as billing
 from api.billing import webhooks
 from api.rules import service as rules
 from ingest.housekeeping import clear_old
+from ingest.sealing import Sealer
 from ingest.store.database import Pool
 from ingest.store.jobs import job_app
 
@@ -25,8 +27,11 @@ _log = structlog.get_logger(__name__)
 QUEUE: Final = "service"
 
 
-def service_jobs(url: str, pool: Pool) -> App:
-    """The job application with the service's periodic jobs; `pool` is what they work on."""
+def service_jobs(url: str, pool: Pool, sealer: Sealer | None = None) -> App:
+    """The job application with the service's periodic jobs; `pool` is what they work on.
+
+    Without a `sealer` no notification address can be opened: nobody is notified.
+    """
     app = job_app(url, connections=3)
 
     @app.periodic(cron="* * * * *")
@@ -39,12 +44,13 @@ def service_jobs(url: str, pool: Pool) -> App:
     @app.task(name="wake alerts", queue=QUEUE, queueing_lock="wake alerts")
     async def wake_alerts(timestamp: int) -> int:
         async with pool.connection() as connection, connection.transaction():
-            return await alerts.wake(connection, now=datetime.now(UTC))
+            now = datetime.now(UTC)
+            return await alerts.wake(connection, now=now) + await alerts.escalate(connection, now=now)
 
     @app.periodic(cron="*/5 * * * *")
     @app.task(name="notify", queue=QUEUE, queueing_lock="notify")
     async def tell(timestamp: int) -> int:
-        return await notify.tell(pool, now=datetime.now(UTC))
+        return 0 if sealer is None else await notify.tell(pool, sealer, now=datetime.now(UTC))
 
     @app.periodic(cron="7 * * * *")
     @app.task(name="adjust frozen periods", queue=QUEUE, queueing_lock="adjust frozen periods")
@@ -78,9 +84,9 @@ async def adjust_frozen(pool: Pool) -> int:
     return len(codes)
 
 
-async def run_jobs(url: str, pool: Pool) -> None:
+async def run_jobs(url: str, pool: Pool, sealer: Sealer | None = None) -> None:
     """Run the service's jobs until cancelled."""
-    app = service_jobs(url, pool)
+    app = service_jobs(url, pool, sealer)
     async with app.open_async():
         options: dict[str, Any] = {"queues": [QUEUE], "install_signal_handlers": False, "delete_jobs": "successful"}
         try:

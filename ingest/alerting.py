@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -23,19 +24,21 @@ class AlertState(StrEnum):
 
 
 class AlertAction(StrEnum):
-    """What a person, or time itself (`wake`), does to an alert."""
+    """What a person, or time itself (BY_ITSELF), does to an alert."""
 
     ACKNOWLEDGE = "acknowledge"
     ASSIGN = "assign"
     COMMENT = "comment"
     SNOOZE = "snooze"
     WAKE = "wake"
+    ESCALATE = "escalate"
     SUPPRESS = "suppress"
     FIELD_CHECK = "field_check"
     RESOLVE = "resolve"
     REOPEN = "reopen"
 
 
+BY_ITSELF: Final = frozenset({AlertAction.WAKE, AlertAction.ESCALATE})
 _S = AlertState
 _STANDING: Final = (_S.OPEN, _S.ACKNOWLEDGED, _S.FIELD_CHECK, _S.SNOOZED, _S.SUPPRESSED)
 
@@ -55,6 +58,7 @@ MOVES: Final[Mapping[AlertAction, Mapping[AlertState, AlertState]]] = MappingPro
         AlertAction.COMMENT: _stay(*_S),
         AlertAction.SNOOZE: _to(_S.SNOOZED, _S.OPEN, _S.ACKNOWLEDGED, _S.FIELD_CHECK, _S.SNOOZED),
         AlertAction.WAKE: _to(_S.OPEN, _S.SNOOZED, _S.SUPPRESSED),
+        AlertAction.ESCALATE: _stay(_S.OPEN, _S.FIELD_CHECK),
         AlertAction.SUPPRESS: _to(_S.SUPPRESSED, _S.OPEN, _S.ACKNOWLEDGED, _S.FIELD_CHECK, _S.SNOOZED),
         AlertAction.FIELD_CHECK: _to(_S.FIELD_CHECK, _S.OPEN, _S.ACKNOWLEDGED, _S.SNOOZED),
         AlertAction.RESOLVE: _to(_S.RESOLVED, *_STANDING),
@@ -95,6 +99,7 @@ CAUSES: Final[Mapping[str, tuple[Verdict, bool]]] = MappingProxyType(
 
 # How long an alert may wait for its first decision, in hours, by severity: older ones are overdue.
 SLA_HOURS: Final[Mapping[str, int]] = MappingProxyType({"critical": 24, "warning": 72, "info": 240})
+_USUAL_SLA_H: Final = 72
 
 
 class MoveError(ConflictError):
@@ -118,8 +123,15 @@ def state_after(action: AlertAction, state: AlertState) -> AlertState:
 
 
 def actions_in(state: AlertState) -> tuple[AlertAction, ...]:
-    """What may be done in a state, for buttons and for the API."""
-    return tuple(action for action, moves in MOVES.items() if state in moves)
+    """What a person may do in a state, for buttons and for the API."""
+    return tuple(action for action, moves in MOVES.items() if state in moves and action not in BY_ITSELF)
+
+
+def is_overdue(state: str, severity: str, opened_at: datetime, due_at: datetime | None, now: datetime) -> bool:
+    """Whether an alert has waited too long: open beyond its SLA, or a field check past its date."""
+    if state == AlertState.FIELD_CHECK:
+        return due_at is not None and due_at < now
+    return state == AlertState.OPEN and now - opened_at > timedelta(hours=SLA_HOURS.get(severity, _USUAL_SLA_H))
 
 
 def require_cause(cause: str | None) -> str:

@@ -57,6 +57,21 @@ class Sealer:
         except InvalidTag as error:
             raise SealError(f"the key of meter {meter_id} does not open with this master key") from error
 
+    def seal_text(self, text: str, owner: str) -> bytes:
+        """A secret of the service (an address, a login under way), bound to `owner`: only that one opens it."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, text.encode(), b"heatbook secret of " + owner.encode())
+
+    def open_text(self, sealed: bytes, owner: str) -> str:
+        """What `seal_text` was given. SealError where owner or master key differ, or bytes were changed."""
+        nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        try:
+            if sealed[:1] != _VERSION:
+                raise InvalidTag
+            return self._cipher.decrypt(nonce, body, b"heatbook secret of " + owner.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise SealError(f"the secret of {owner} does not open with this master key") from error
+
 
 def _bound_to(meter_id: int) -> bytes:
     return b"heatbook device key " + str(meter_id).encode()

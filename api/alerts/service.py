@@ -6,16 +6,26 @@ and obeys the table of `ingest.alerting`. A person sees the alerts of their area
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from api.access import SYSTEM, Actor
 from api.errors import StaleError
-from ingest.alerting import CAUSES, SLA_HOURS, AlertAction, AlertState, Verdict, actions_in, require_cause, state_after
+from ingest.alerting import (
+    CAUSES,
+    SLA_HOURS,
+    AlertAction,
+    AlertState,
+    Verdict,
+    actions_in,
+    is_overdue,
+    require_cause,
+    state_after,
+)
 from ingest.errors import IngestError, InvalidInputError, NotFoundError
-from ingest.store import alerts, audit
+from ingest.store import alerts, audit, people
 
 Row = dict[str, Any]
 _MAX_COMMENT = 4_000
@@ -41,14 +51,11 @@ class Decision:
 
 def shown(row: Row, now: datetime) -> Row:
     """An alert as it is shown: with what may be done, its age and whether its time limit has passed."""
-    limit = timedelta(hours=SLA_HOURS.get(row["severity"], 72))
-    waiting = row["state"] in (AlertState.OPEN, AlertState.SNOOZED)
     return {
         **row,
-        "actions": [str(action) for action in actions_in(AlertState(row["state"])) if action != AlertAction.WAKE],
+        "actions": [str(action) for action in actions_in(AlertState(row["state"]))],
         "age_h": round((now - row["opened_at"]).total_seconds() / 3600, 1),
-        "overdue": (waiting and now - row["opened_at"] > limit)
-        or (row["state"] == AlertState.FIELD_CHECK and row["due_at"] is not None and row["due_at"] < now),
+        "overdue": is_overdue(row["state"], row["severity"], row["opened_at"], row["due_at"], now),
     }
 
 
@@ -122,6 +129,21 @@ async def wake(connection: AsyncConnection[Any], *, now: datetime) -> int:
     due = await alerts.due_to_wake(connection, now)
     for row in due:
         await _apply(connection, SYSTEM, row, Decision(AlertAction.WAKE), now)
+    return len(due)
+
+
+async def escalate(connection: AsyncConnection[Any], *, now: datetime) -> int:
+    """Give overdue alerts to the lead of their area, each once; returns how many. A job runs this."""
+    due = await alerts.overdue(connection, now, SLA_HOURS)
+    leads: dict[int, str | None] = {}
+    for row in due:
+        area_id = row["area_id"]
+        if area_id not in leads:
+            leads[area_id] = await people.lead_of(connection, area_id)
+        lead = leads[area_id] or row["assignee"]
+        decision = Decision(AlertAction.ESCALATE, assignee=lead, details={"assignee_before": row["assignee"]})
+        await _apply(connection, SYSTEM, row, decision, now)
+    await alerts.set_escalated(connection, [row["alert_id"] for row in due], now)
     return len(due)
 
 
@@ -226,12 +248,12 @@ def _values(row: Row, decision: Decision, after: AlertState, now: datetime) -> R
         if decision.due_at is None or decision.due_at <= now:
             raise InvalidInputError("a field check needs a due date in the future", code="alert.due", field="due_at")
         values |= {"due_at": decision.due_at, "assignee": decision.assignee or row["assignee"]}
-    elif action == AlertAction.ASSIGN:
+    elif action in (AlertAction.ASSIGN, AlertAction.ESCALATE):
         values |= {"assignee": decision.assignee}
     elif action == AlertAction.COMMENT and not decision.comment.strip():
         raise InvalidInputError("a comment needs words", field="comment")
     if after == AlertState.RESOLVED and action == AlertAction.COMMENT:
         values |= {"closed_at": row["closed_at"]}
-    if action in (AlertAction.COMMENT, AlertAction.ASSIGN):
+    if action in (AlertAction.COMMENT, AlertAction.ASSIGN, AlertAction.ESCALATE):
         values |= {"snoozed_until": row["snoozed_until"]}
     return values

@@ -159,14 +159,15 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     pool = await open_pool(url)
     try:
         load_own_profiles(settings.data)
-        directory = await Directory.load(pool, sealer_for(settings.data, settings.master_key))
+        sealer = sealer_for(settings.data, settings.master_key)
+        directory = await Directory.load(pool, sealer)
         async with (
             kept_state(settings.data) as state,
             Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
         ):
             app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
             mount(app)
-            async with background(directory.follow(), run_jobs(url, pool)):
+            async with background(directory.follow(), run_jobs(url, pool, sealer)):
                 yield app
     finally:
         await pool.close()

@@ -114,12 +114,12 @@ async def add_person(
         raise InvalidInputError("a name has 1-100 printable characters", field="name")
     if await people.person_by_name(connection, name) is not None:
         raise ConflictError(f"there is a person called {name!r}", code="person.exists", field="name")
-    area_ids = await _area_ids(connection, areas or [])
+    allowed = await area_ids(connection, areas or [])
     hashed = None if password is None else await hash_of_password(password)
     person_id = await people.add_person(
         connection, name, role, hashed, full_name=full_name, language=language, subject=subject
     )
-    await people.set_areas(connection, person_id, area_ids)
+    await people.set_areas(connection, person_id, allowed)
     await audit.record(connection, actor.name, "person.add", f"person/{name}", {"role": role, "areas": areas or []})
     return person_id
 
@@ -147,7 +147,7 @@ async def change_person(
     if password is not None:
         await people.set_password(connection, number, await hash_of_password(password))
     if areas is not None:
-        await people.set_areas(connection, number, await _area_ids(connection, areas))
+        await people.set_areas(connection, number, await area_ids(connection, areas))
     if disabled is not None:
         await people.set_disabled(connection, number, disabled)
     told = {"role": role, "password": password is not None, "areas": areas, "disabled": disabled}
@@ -157,7 +157,8 @@ async def change_person(
     return {key: value for key, value in changed.items() if key != "password_hash"}
 
 
-async def _area_ids(connection: AsyncConnection[Any], codes: list[str]) -> list[int]:
+async def area_ids(connection: AsyncConnection[Any], codes: list[str]) -> list[int]:
+    """Numbers of areas by their codes. InvalidInputError names one that does not exist."""
     known = {area.code: area.area_id for area in await registry.areas(connection)}
     for code in codes:
         if code not in known:
@@ -186,7 +187,7 @@ async def add_key(
         raise InvalidInputError("a name has 1-100 printable characters", field="name")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidInputError("the key would be over before it begins", field="expires_at")
-    area_ids = await _area_ids(connection, areas or [])
+    allowed = await area_ids(connection, areas or [])
     key, prefix, digest = new_key()
     number = await people.add_key(
         connection,
@@ -195,7 +196,7 @@ async def add_key(
         digest,
         role,
         scopes=scopes or [],
-        areas=area_ids,
+        areas=allowed,
         created_by=actor.name,
         expires_at=expires_at,
     )

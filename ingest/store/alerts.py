@@ -196,6 +196,24 @@ async def due_to_wake(connection: AsyncConnection[Any], now: datetime) -> list[R
     return await _rows(connection, query, {"now": now})
 
 
+async def overdue(connection: AsyncConnection[Any], now: datetime, sla_hours: Mapping[str, int]) -> list[Row]:
+    """Alerts that have waited too long and were not told of yet, locked, the oldest thousand."""
+    query = f"""
+        SELECT {_COLUMNS} {_FROM}
+        WHERE a.escalated_at IS NULL AND (
+            (a.state = 'open' AND a.opened_at < %(now)s
+                - make_interval(hours => coalesce((%(sla)s::jsonb ->> a.severity)::int, 72)))
+            OR (a.state = 'field_check' AND a.due_at < %(now)s))
+        ORDER BY a.opened_at LIMIT 1000 FOR UPDATE OF a SKIP LOCKED
+    """
+    return await _rows(connection, query, {"now": now, "sla": Jsonb(dict(sla_hours))})
+
+
+async def set_escalated(connection: AsyncConnection[Any], alert_ids: list[int], now: datetime) -> None:
+    """Note that the lead was told: nobody tells them again."""
+    await connection.execute("UPDATE alert SET escalated_at = %s WHERE alert_id = ANY(%s)", (now, alert_ids))
+
+
 async def incidents(
     connection: AsyncConnection[Any], *, state: str | None = None, areas: list[int] | None = None, limit: int = 100
 ) -> list[Row]:

@@ -1,10 +1,10 @@
-"""What leaves the house: webhook calls waiting to be delivered, and what notification rules have told.
+"""Webhooks and their calls, waiting to be delivered.
 
 A call is written in the transaction of the event itself, so neither is there without the other; delivery comes later.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -83,67 +83,3 @@ async def settle_call(
         """,
         {"state": state, "status": status, "error": error, "next": now + wait, "now": now, "id": call_id},
     )
-
-
-async def add_rule(
-    connection: AsyncConnection[Any],
-    role: str,
-    area_id: int | None,
-    url: str,
-    events: Sequence[str],
-    min_severity: str,
-    quiet: tuple[time, time] | None,
-    language: str,
-    actor: str,
-) -> int:
-    """New notification rule; it tells what happens from now on. Returns rule_id."""
-    query = """
-        INSERT INTO notification_rule (role, area_id, url, events, min_severity, quiet_from, quiet_to, language,
-        told_until,
-                                       created_by)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, (SELECT coalesce(max(alert_id), 0) FROM alert), %s) RETURNING rule_id
-    """
-    begins, ends = quiet or (None, None)
-    values = (role, area_id, url, list(events), min_severity, begins, ends, language, actor)
-    return int((await _rows(connection, query, values))[0]["rule_id"])
-
-
-async def rules(connection: AsyncConnection[Any]) -> list[Row]:
-    """Active notification rules with the zone that their quiet hours are meant in, locked against other workers."""
-    query = """
-        SELECT n.rule_id, n.role, n.area_id, n.url, n.events, n.min_severity, n.quiet_from, n.quiet_to, n.language,
-        n.told_until,
-               coalesce(a.time_zone, (SELECT time_zone FROM area ORDER BY area_id LIMIT 1), 'UTC') AS time_zone
-        FROM notification_rule n LEFT JOIN area a USING (area_id) WHERE n.active ORDER BY n.rule_id
-        FOR UPDATE OF n SKIP LOCKED
-    """
-    return await _rows(connection, query)
-
-
-async def end_rule(connection: AsyncConnection[Any], rule_id: int) -> bool:
-    """Tell nobody by this rule any more."""
-    query = "UPDATE notification_rule SET active = false WHERE rule_id = %s AND active"
-    return (await connection.execute(query, (rule_id,))).rowcount == 1
-
-
-async def set_told(connection: AsyncConnection[Any], rule_id: int, alert_id: int) -> None:
-    """Remember up to which alert a rule has told."""
-    await connection.execute("UPDATE notification_rule SET told_until = %s WHERE rule_id = %s", (alert_id, rule_id))
-
-
-async def news(
-    connection: AsyncConnection[Any], after: int, area_id: int | None, severities: Sequence[str]
-) -> list[Row]:
-    """Alerts opened since alert_id `after`, the weightiest first, and at most 500."""
-    query = """
-        SELECT a.alert_id, a.kind, a.severity, p.code AS point, p.address, a.energy_at_stake_kwh FROM alert a
-        JOIN metering_point p USING (point_id)
-        WHERE a.alert_id > %s AND a.severity = ANY(%s) AND (%s::int IS NULL OR p.area_id = %s) AND a.state <> 'resolved'
-        ORDER BY a.rank DESC LIMIT 500
-    """
-    return await _rows(connection, query, (after, list(severities), area_id, area_id))
-
-
-async def newest_alert(connection: AsyncConnection[Any]) -> int:
-    """Number of the newest alert."""
-    return int((await _rows(connection, "SELECT coalesce(max(alert_id), 0) AS n FROM alert"))[0]["n"])

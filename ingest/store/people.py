@@ -68,6 +68,17 @@ async def person_by_subject(connection: AsyncConnection[Any], subject: str) -> R
     return await _one(connection, _PERSON_BY_SUBJECT, (subject,))
 
 
+async def lead_of(connection: AsyncConnection[Any], area_id: int) -> str | None:
+    """Who leads an area: somebody of that area before somebody of all areas; None where nobody does."""
+    query = """
+        SELECT p.name FROM person p LEFT JOIN person_area a USING (person_id)
+        WHERE p.role = 'lead' AND p.disabled_at IS NULL AND (a.area_id = %s OR a.area_id IS NULL)
+        ORDER BY a.area_id IS NULL, p.person_id LIMIT 1
+    """
+    row = await _one(connection, query, (area_id,))
+    return None if row is None else str(row["name"])
+
+
 async def people(connection: AsyncConnection[Any]) -> list[Row]:
     """Everybody, by name."""
     return await _all(connection, _PEOPLE)

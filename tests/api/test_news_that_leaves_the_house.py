@@ -8,7 +8,10 @@ import pytest
 
 from api import jobs, notify
 from api.access import SYSTEM
+from api.alerts import service as alerts
 from api.billing import webhooks
+from api.people import service as people
+from ingest.sealing import Sealer
 from ingest.store import outbox
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -103,28 +106,138 @@ def test_quiet_hours_are_local_and_may_span_midnight(hour, begins, ends, quiet):
     assert notify.is_quiet(NOW.replace(hour=hour), "Asia/Shanghai", time(begins), time(ends)) == quiet
 
 
-async def test_a_rule_tells_news_once_and_quiet_hours_lose_nothing(service, new_place):
-    place = await new_place()
+@pytest.fixture
+def sealer():
+    return Sealer(bytes(range(32)))
+
+
+@pytest.fixture
+async def alarming(service, new_place):
+    """Makes an alert at a point of its own; its number."""
+
+    async def make(severity="critical", *, hours_ago=0.0, state="open", due_h=None, area="A1"):
+        number = len(sent_places) + 1
+        place = await new_place(f"P-{number}", f"4000000{number}", area=area)
+        sent_places.append(place)
+        async with service.pool.connection() as connection:
+            cursor = await connection.execute(
+                "INSERT INTO alert (point_id, kind, severity, from_ts, energy_at_stake_kwh, opened_at, state, due_at)"
+                " VALUES (%s, 'zero', %s, now(), 50, %s, %s, %s) RETURNING alert_id",
+                (
+                    place.point_id,
+                    severity,
+                    NOW - timedelta(hours=hours_ago),
+                    state,
+                    None if due_h is None else NOW + timedelta(hours=due_h),
+                ),
+            )
+            return place, (await cursor.fetchone())[0]
+
+    sent_places = []
+    return make
+
+
+async def test_a_rule_tells_news_once_and_quiet_hours_lose_nothing(service, alarming, sealer):
     sent = []
 
     def send(url, title, body):
-        sent.append((title, body))
+        sent.append((url, title, body))
         return True
 
     async with service.pool.connection() as connection, connection.transaction():
         quiet = (time(22), time(7))
-        await notify.add_rule(connection, SYSTEM, "technician", "json://localhost", area_id=place.area_id, quiet=quiet)
-        await connection.execute(
-            "INSERT INTO alert (point_id, kind, severity, from_ts, energy_at_stake_kwh)"
-            " VALUES (%s, 'zero', 'critical', now(), 50)",
-            (place.point_id,),
-        )
+        await notify.add_rule(connection, SYSTEM, sealer, "technician", "json://u:pw@localhost", quiet=quiet)
+    await alarming()
     night, morning = NOW.replace(hour=16), NOW.replace(hour=23, minute=30)
-    assert await notify.tell(service.pool, now=night, send=send) == 0
-    assert await notify.tell(service.pool, now=morning, send=lambda *_: False) == 0
-    assert await notify.tell(service.pool, now=morning, send=send) == 1
-    assert await notify.tell(service.pool, now=morning, send=send) == 0
-    assert sent == [("Heatbook:1 条新告警", "critical zero: P-1  (50 kWh)")]
+    assert await notify.tell(service.pool, sealer, now=night, send=send) == 0
+    assert await notify.tell(service.pool, sealer, now=morning, send=lambda *_: False) == 0
+    assert await notify.tell(service.pool, sealer, now=morning, send=send) == 1
+    assert await notify.tell(service.pool, sealer, now=morning, send=send) == 0
+    assert sent == [("json://u:pw@localhost", "Heatbook:1 条新告警", "critical zero: P-1  (50 kWh)")]
+
+
+async def test_an_administrator_makes_tests_and_ends_a_rule_and_nobody_reads_its_address(service, receiver, new_place):
+    await new_place()
+    url, got, answers = receiver
+    caller = service.caller("admin")
+    body = {
+        "role": "lead",
+        "area": "A1",
+        "url": url.replace("http://", "json://user:hunter2@"),
+        "events": ["alert.opened", "alert.overdue"],
+        "quiet_from": "22:00",
+        "quiet_to": "06:30",
+    }
+    made = await caller.post("/api/v1/notifications", json=body)
+    assert made.status_code == 201, made.text
+    number = made.json()["rule_id"]
+    answers += [200, 500]
+    assert (await caller.post(f"/api/v1/notifications/{number}/test", json={})).json() == {"taken": True}
+    assert (await caller.post(f"/api/v1/notifications/{number}/test", json={})).json() == {"taken": False}
+    assert b"Messages of this rule arrive here." in got[0][1]
+    listed = await caller.get("/api/v1/notifications")
+    assert (listed.json()[0]["service"], listed.json()[0]["refused"]) == ("json", 1)
+    told = (await caller.get("/api/v1/notifications/messages")).json()
+    assert [(row["event"], row["taken"]) for row in told] == [("test", False), ("test", True)]
+    async with service.pool.connection() as connection:
+        rows = await (await connection.execute("SELECT n::text FROM notification_rule n")).fetchall()
+        logged = await (await connection.execute("SELECT details::text FROM audit_entry")).fetchall()
+    assert not any("hunter2" in row[0] for row in (*rows, *logged))
+    assert "hunter2" not in listed.text
+    assert (await caller.delete(f"/api/v1/notifications/{number}")).status_code == 204
+    assert (await caller.get("/api/v1/notifications")).json() == []
+    assert (await caller.post(f"/api/v1/notifications/{number}/test", json={})).status_code == 404
+    assert (await service.caller("lead").get("/api/v1/notifications")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"url": "nonsense"}, "url"),
+        ({"area": "A9"}, "areas"),
+        ({"events": ["alert.closed"]}, "events.0"),
+        ({"quiet_from": "22:00"}, "body"),
+        ({"role": "guest"}, "role"),
+    ],
+)
+async def test_a_rule_that_cannot_work_is_refused_by_name(service, change, field):
+    body = {"role": "lead", "url": "json://localhost", **change}
+    answer = await service.caller("admin").post("/api/v1/notifications", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
+
+
+async def test_overdue_alerts_go_to_the_lead_of_their_area_once(service, alarming, sealer):
+    _, late = await alarming(hours_ago=25)
+    _, fresh = await alarming(hours_ago=23)
+    _, checked = await alarming("info", hours_ago=1, state="field_check", due_h=-1)
+    _, elsewhere = await alarming("warning", hours_ago=73, area="A2")
+    sent = []
+    async with service.pool.connection() as connection, connection.transaction():
+        for name, areas in (("anna", ["A1"]), ("boss", [])):
+            await people.add_person(connection, SYSTEM, name, "lead", None, areas=areas)
+        await notify.add_rule(
+            connection, SYSTEM, sealer, "lead", "json://localhost", events=["alert.overdue"], min_severity="info",
+            language="en",
+        )  # fmt: skip
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    async with service.pool.connection() as connection, connection.transaction():
+        assert await alerts.escalate(connection, now=NOW) == 3
+        assert await alerts.escalate(connection, now=NOW) == 0
+        await connection.execute("UPDATE alert SET escalated_at = %s WHERE escalated_at IS NOT NULL", (later,))
+
+    def send(url, title, body):
+        sent.append((title, body.count("\n") + 1))
+        return True
+
+    assert await notify.tell(service.pool, sealer, now=NOW, send=send) == 1
+    assert await notify.tell(service.pool, sealer, now=NOW, send=send) == 0
+    assert sent == [("Heatbook: 3 alerts are overdue", 3)]
+    queue = (await service.caller("lead").get("/api/v1/alerts", params={"escalated": True})).json()["items"]
+    assert {row["alert_id"]: row["assignee"] for row in queue} == {late: "anna", checked: "anna", elsewhere: "boss"}
+    shown = (await service.caller("lead").get(f"/api/v1/alerts/{late}")).json()
+    assert [event["action"] for event in shown["events"]] == ["escalate"]
+    assert "escalate" not in shown["actions"]
+    assert (await service.caller("lead").get(f"/api/v1/alerts/{fresh}")).json()["escalated_at"] is None
 
 
 async def test_the_jobs_run_on_the_queue_of_the_database(service):
