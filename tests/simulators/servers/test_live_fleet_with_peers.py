@@ -78,7 +78,8 @@ async def test_pymeterbus_reads_a_house_of_five_makes(live: LiveFleet) -> None:
             found = {}
             for meter in meters:
                 meterbus.send_request_frame(port, int(meter.link.address))
-                telegram = meterbus.load(meterbus.recv_frame(port, meterbus.FRAME_DATA_LENGTH))
+                # Its `load` takes a frame of 0x44 bytes for a radio telegram; its class does not guess.
+                telegram = meterbus.TelegramLong(meterbus.recv_frame(port, meterbus.FRAME_DATA_LENGTH))
                 records = [record.interpreted for record in telegram.records]
                 energies = [
                     int(Decimal(record["value"])) * JOULES[record["unit"]]
@@ -91,11 +92,7 @@ async def test_pymeterbus_reads_a_house_of_five_makes(live: LiveFleet) -> None:
             port.close()
 
     found = await asyncio.to_thread(session)
-    assert set(found) == {meter.id.serial for meter in meters}
-    for meter in meters:
-        # The peer loses the first record of a layout that the manufacturer's own units follow at once (MULTICAL 403).
-        lost = meter.model.name == "kamstrup-403"
-        assert found[meter.id.serial] == ([] if lost else [joules(meter, live.fleet.origin)]), meter
+    assert found == {meter.id.serial: [joules(meter, live.fleet.origin)] for meter in meters}
     assert {meter.model.manufacturer for meter in meters} == {"KAM", "LUG", "HYD", "EFE"}
 
 
