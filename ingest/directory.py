@@ -234,6 +234,13 @@ class Directory:
         self._by_serial[_bare(identity.serial)].remove(entry)
 
 
+def is_same_meter(registered: MeterId, said: MeterId) -> bool:
+    """Whether a telegram's identity is that of the registered meter that was asked."""
+    return _bare(registered.serial) == _bare(said.serial) and _agree(
+        said.manufacturer.upper(), registered.manufacturer.upper()
+    )
+
+
 def _bare(serial: str) -> str:
     # Spreadsheets and some protocols drop or add leading zeros.
     return serial.upper().lstrip("0")

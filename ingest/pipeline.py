@@ -31,8 +31,10 @@ from ingest.store.writes import write_batch
 
 log = structlog.get_logger(__name__)
 
-# Decoding is pure Python: so many deliveries a turn of the event loop, then the sockets get theirs.
-DECODE_SLICE = 32
+# Decoding is pure Python: so long a turn of the event loop, then the sockets get theirs.
+DECODE_S = 0.002
+# A batch of this many deliveries is worth its transaction: it does not wait for more while the writer is idle.
+WORTHWHILE = 400
 # A stream that brings fewer than this in the waiting time is calm: its deliveries are written at once.
 CALM_DELIVERIES = 16
 # A busy stream that pauses this long has nothing more on its way: writing beats waiting.
@@ -102,6 +104,7 @@ class Pipeline:
         self._backoff = Backoff(0.2, 5.0)
         self._next_probe = 0.0
         self._closing = False
+        self._idle = True
         self._rate, self._last_batch, self._busy = 0.0, 0.0, False
         self._tasks: list[asyncio.Task[None]] = []
         # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
@@ -220,10 +223,11 @@ class Pipeline:
         began = loop.time()
         end = began + self.limits.batch_wait_s * self._busy
         rows = 0 if self.away else self._maker.make(batch[0])
+        turn = began
         try:
             while rows < self.limits.batch_rows and len(batch) < self.limits.batch_deliveries:
-                if self._queue.empty():
-                    if self._batches.empty() and loop.time() >= end:
+                if self._queue.empty() or (len(batch) >= WORTHWHILE and self._idle):
+                    if self._batches.empty() and (loop.time() >= end or (len(batch) >= WORTHWHILE and self._idle)):
                         break
                     # A sender that waits for our answer (an MQTT window) sends no more before this batch is safe.
                     async with asyncio.timeout_at(min(max(end, loop.time() + 0.01), loop.time() + LULL_S)):
@@ -232,8 +236,9 @@ class Pipeline:
                     batch.append(self._queue.get_nowait())
                 # While the database is away they go to the spool as they are and are decoded on their way out.
                 rows += 1 if self.away else self._maker.make(batch[-1])
-                if len(batch) % DECODE_SLICE == 0:
+                if loop.time() - turn > DECODE_S:
                     await asyncio.sleep(0)
+                    turn = loop.time()
         except TimeoutError:
             pass
         self._measure(len(batch), began)
@@ -247,7 +252,9 @@ class Pipeline:
 
     async def _write(self) -> None:
         while True:
+            self._idle = True
             batch = await self._next_batch()
+            self._idle = False
             if batch is not None:
                 await self._settle_or_refuse(batch)
             await self._drain(max(SPOOL_CHUNK, 2 * len(batch or ())))
@@ -307,10 +314,13 @@ class Pipeline:
             return
         deliveries = await self.spool.oldest(at_most)
         batch = [Item(delivery) for delivery in deliveries]
-        for number, item in enumerate(batch):
+        loop = asyncio.get_running_loop()
+        turn = loop.time()
+        for item in batch:
             self._maker.make(item)
-            if number % DECODE_SLICE == 0:
+            if loop.time() - turn > DECODE_S:
                 await asyncio.sleep(0)
+                turn = loop.time()
         try:
             await self._commit(batch)
         except DatabaseAwayError:

@@ -75,10 +75,13 @@ class ItemMaker:
 
     def make(self, item: Item) -> int:
         """Decode and resolve; the number of rows that came of it."""
-        if item.decoded is None and (recalled := self.resolver.recalled(item.delivery)) is not None:
-            item.made = recalled
-            return max(1, len(recalled.values))
         if item.decoded is None:
+            recalled = self.resolver.recalled(item.delivery)
+            if isinstance(recalled, Resolved):
+                item.made = recalled
+                return max(1, len(recalled.values))
+            if recalled is not None:
+                return 1
             known = self._made_before.pop(_key(item.delivery), None) if self._made_before else None
             item.decoded = known if known is not None else self.resolver.decoded(item.delivery)
         if isinstance(item.decoded, Rejected):

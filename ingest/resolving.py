@@ -23,14 +23,13 @@ from ingest.config import Settings
 from ingest.decoding import decode
 from ingest.decoding_mbus import KEY_MISSING
 from ingest.decoding_state import DecodingState
-from ingest.directory import Directory, MeterEntry, UnitMismatchError
+from ingest.directory import Directory, MeterEntry, UnitMismatchError, is_same_meter
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
 from ingest.profiles import interpreted, profile_named
-from ingest.recall import Recall
+from ingest.recall import Incomplete, Recall, Wanted
 from ingest.store.packing import microseconds
 from protocols.errors import ProtocolError
 from protocols.registers import Register, RegisterReading
-from protocols.telegram import MeterId
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +65,6 @@ class _Columns:
     statuses: list[MeterStatus] = field(default_factory=list)
     refused: list[Rejected] = field(default_factory=list)
     incomplete: bool = False
-    # The telegram that was collected last, of a meter that is registered.
-    whole: tuple[MeterEntry, Decoded] | None = None
 
 
 class DeliveryResolver:
@@ -97,15 +94,22 @@ class DeliveryResolver:
         self.limits = limits or ResolvingLimits()
         self.state = state or DecodingState()
         self.watch = ClockWatch()
-        self._recall = Recall(directory, self.watch)
+        self._recall = Recall(directory, self.watch, self.limits.zone)
         self._wall = wall
-        self._wanted: dict[tuple[int, str], tuple[MeterEntry, Register]] = {}
+        self._wanted: Wanted = {}
 
-    def recalled(self, delivery: Delivery) -> Resolved | None:
-        """What the store keeps of a delivery that differs from an earlier one in values only, without decoding it."""
+    def recalled(self, delivery: Delivery) -> Resolved | Incomplete | None:
+        """What the store keeps of a delivery that differs from earlier ones in values only, without decoding it.
+
+        Incomplete where registers must be created first (`prepare`, then ask again); None where it must be decoded.
+        """
         if len(delivery.payload) > self.limits.max_payload_bytes or self._unbelievable(delivery.read_at) is not None:
             return None
-        return self._recall.made(delivery)
+        try:
+            return self._recall.made(delivery, self._wanted)
+        except Exception:
+            log.exception("recalling failed, the delivery is decoded", channel=delivery.channel)
+            return None
 
     def decoded(self, delivery: Delivery) -> list[Decoded] | Rejected:
         """The telegrams of a delivery, or why there are none."""
@@ -141,6 +145,7 @@ class DeliveryResolver:
     def resolved(self, delivery: Delivery, telegrams: Sequence[Decoded]) -> Resolved | Rejected | None:
         """What the store keeps; None where registers must be created first (`prepare`, then ask again)."""
         columns = _Columns()
+        own: Decoded | None = None
         for telegram in telegrams:
             entry = self._entry_of(delivery, telegram)
             if isinstance(entry, Rejected):
@@ -152,7 +157,6 @@ class DeliveryResolver:
             else:
                 own = self._by_its_own_profile(delivery, entry, telegram)
                 self._collect(columns, delivery, own, entry)
-                columns.whole = entry, own
         if columns.incomplete:
             return None
         reason = columns.refused[0] if columns.refused else None
@@ -167,9 +171,8 @@ class DeliveryResolver:
             tuple(columns.statuses),
             reason,
         )
-        if len(telegrams) == 1 and columns.whole is not None:
-            entry, telegram = columns.whole
-            self._recall.learn(delivery, telegram, entry, entry.clock_zone or self.limits.zone, resolved)
+        if len(telegrams) == 1 and own is not None and len(own.readings) == len(resolved.values):
+            self._recall.learn(delivery, telegrams[0], own)
         return resolved
 
     async def prepare(self) -> None:
@@ -200,7 +203,7 @@ class DeliveryResolver:
         identity = telegram.telegram.meter
         asked = None if delivery.meter_id is None else self.directory.entry(delivery.meter_id)
         claimed = identity.serial and telegram.telegram.details.get("identity") != "envelope"
-        if asked is not None and (not claimed or _is_same(asked.identity, identity)):
+        if asked is not None and (not claimed or is_same_meter(asked.identity, identity)):
             return asked
         found = self.directory.meter_for(identity) if identity.serial else None
         if asked is not None and found is not None and found.meter_id != asked.meter_id:
@@ -291,14 +294,6 @@ def _in_registered_places(entry: MeterEntry, reading: RegisterReading) -> Regist
     own = known.register
     count = reading.count * reading.register.count_size(own.unit) / Fraction(10) ** own.scale
     return replace(reading, register=own, count=int(count)) if count.denominator == 1 else reading
-
-
-def _is_same(registered: MeterId, said: MeterId) -> bool:
-    return registered.serial.upper().lstrip("0") == said.serial.upper().lstrip("0") and (
-        not registered.manufacturer
-        or not said.manufacturer
-        or registered.manufacturer.upper() == said.manufacturer.upper()
-    )
 
 
 def _aware(time: datetime, zone: tzinfo) -> datetime:

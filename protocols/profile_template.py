@@ -1,10 +1,11 @@
-"""Telegrams of one meter that differ in their values only: what its profile makes of them, worked out once.
+"""Telegrams of one kind that differ in meter number and values only: what a profile makes of them, worked out once.
 
-A template holds every byte of a plain M-Bus frame that is no value as one mask and pattern (link, address, status, DIF
-and VIF, dates of stored values, the info code), so that a frame which fits it is of the same meter, laid out alike, in
-the same state. Its counts are then a few reads at known places. Rules: a template gives exactly what decoding and
-`MeterProfile.interpret` give; whatever it cannot promise that for (an invalid value, a date that moved, another status)
-it declines, and the caller goes the long way.
+A template holds every byte of a plain M-Bus frame that is neither (link, maker, version, status, DIF and VIF, dates of
+stored values, the info code) as one mask and pattern, so that a frame which fits it comes from the same kind of meter,
+is laid out alike and in the same state. Its counts are then a few reads at known places. Rules: a template gives what
+decoding and `MeterProfile.interpret` give; whatever it cannot promise that for (an invalid value, a date that moved,
+another status) it declines, and the caller goes the long way. In one thing it knows better: of wireless telegrams
+without CRCs, one in 65,536 ends in bytes that look like a CRC, and decoding alone would cut them off.
 """
 
 import struct
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from protocols.errors import ContentError
 from protocols.mbus.head import Head, Reading
+from protocols.mbus.header import meter_from_bytes, meter_from_link_bytes
 from protocols.mbus.plan import fields_of
 from protocols.mbus.values import POINT_READERS
 from protocols.profile import MeterProfile, Source
@@ -30,6 +32,7 @@ _COUNTING: Final = (Reading.INTEGER, Reading.UNSIGNED, Reading.BCD)
 # Two instants between which a date that is counted back from "now" must differ.
 _REFERENCES: Final = (None, datetime.fromisoformat("2031-07-15"))
 _HEADER_SIZES: Final = {0x72: 12, 0x78: 0, 0x7A: 4}
+_LONG: Final = 12
 _SHORT_EXTENSION: Final = 0x8C
 # No integer of a field: "every pattern is a value".
 _NEVER: Final = 1 << 80
@@ -38,10 +41,14 @@ _Text = TypeVar("_Text", str, bytes)
 
 
 class _Place(NamedTuple):
-    """Where the records of a frame lie, and which bytes before and behind them differ from frame to frame."""
+    """Where the records of a frame lie, where the meter's address (in link order or not), and which bytes before and
+    behind the records differ from frame to frame.
+    """
 
     start: int
     stop: int
+    address: slice
+    linked: bool
     changing: tuple[int, ...]
     summed: bool
 
@@ -60,7 +67,10 @@ class Template:
 
     Attributes
     ----------
-    meter : MeterId
+    profile : str
+        Name of the profile that made it.
+    address : slice
+        Where the meter's address lies in a frame.
     registers : tuple of (Register, datetime or None)
         What the counts belong to, in the order of `MeterProfile.interpret`.
     info_code, flags
@@ -68,14 +78,15 @@ class Template:
     """
 
     __slots__ = (
-        "_bcd", "_clock", "_invalid", "_mask", "_numbers", "_odd", "_order", "_pattern", "_size", "_steps", "_summed",
-        "flags", "info_code", "meter", "registers",
+        "_bcd", "_clock", "_invalid", "_linked", "_mask", "_numbers", "_odd", "_order", "_pattern", "_size", "_steps",
+        "_summed", "address", "flags", "info_code", "profile", "registers",
     )  # fmt: skip
 
     def __init__(
         self, frame: bytes, place: _Place, fixed: bytearray, numbers: list[_Number], clock: slice | None
     ) -> None:
         self._size, self._summed, self._clock = len(frame), place.summed, clock
+        self.address, self._linked = place.address, place.linked
         self._mask = int.from_bytes(fixed, "little")
         self._pattern = int.from_bytes(frame, "little") & self._mask
         plain = [n for n in numbers if n.head.reading is not Reading.BCD and n.stop - n.start in _CODES]
@@ -92,7 +103,7 @@ class Template:
         steps = tuple(n.steps for n in ordered)
         self._steps = steps if set(steps) != {1} else ()
         self._order = _order(tuple(ordered.index(number) for number in numbers))
-        self.meter = MeterId("")
+        self.profile = ""
         self.registers: tuple[tuple[Register, datetime | None], ...] = ()
         self.info_code: int | None = None
         self.flags: tuple[str, ...] = ()
@@ -102,6 +113,11 @@ class Template:
         if len(frame) != self._size or int.from_bytes(frame, "little") & self._mask != self._pattern:
             return False
         return not self._summed or sum(frame[4:-2]) & 0xFF == frame[-2]
+
+    def meter(self, frame: bytes) -> MeterId:
+        """Whose frame it is."""
+        address = frame[self.address]
+        return meter_from_link_bytes(address) if self._linked else meter_from_bytes(address)
 
     def counts(self, frame: bytes) -> tuple[int, ...] | None:
         """Counts of a frame that fits, one a register; None where a value is not a plain number this time."""
@@ -176,10 +192,10 @@ def template_from_frame(frame: bytes, telegram: Telegram, profile: MeterProfile)
 def _checked(made: Template, frame: bytes, telegram: Telegram, profile: MeterProfile) -> Template | None:
     """The template with what it stands for; None where it does not give back its own sample."""
     whole = profile.interpret(telegram)
-    made.meter, made.info_code, made.flags = telegram.meter, whole.info_code, whole.flags
+    made.profile, made.info_code, made.flags = profile.name, whole.info_code, whole.flags
     made.registers = tuple((reading.register, reading.time) for reading in whole.readings)
-    same = made.fits(frame) and made.counts(frame) == tuple(reading.count for reading in whole.readings)
-    return made if same and made.clock(frame) == (whole.meter_time, True) else None
+    same = made.fits(frame) and made.meter(frame) == telegram.meter and made.clock(frame) == (whole.meter_time, True)
+    return made if same and made.counts(frame) == tuple(reading.count for reading in whole.readings) else None
 
 
 def _place_of(frame: bytes, telegram: Telegram) -> _Place | None:
@@ -189,10 +205,11 @@ def _place_of(frame: bytes, telegram: Telegram) -> _Place | None:
     if details.get("link") == "wired":
         if details.get("ci") != "72" or len(frame) < 21:
             return None
-        return _Place(19, len(frame) - 2, (15, len(frame) - 2), True)
+        stop = len(frame) - 2
+        return _Place(19, stop, slice(7, 15), False, (5, *range(7, 11), 15, stop), True)
     if details.get("format") != "stripped" or len(frame) < 12:
         return None
-    at, changing = 10, []
+    at, changing, address, linked = 10, [*range(4, 8)], slice(2, 10), True
     if frame[at] == _SHORT_EXTENSION:
         changing.append(at + 2)
         at += 3
@@ -201,7 +218,10 @@ def _place_of(frame: bytes, telegram: Telegram) -> _Place | None:
         return None
     if size:
         changing.append(at + 1 + size - 4)
-    return _Place(at + 1 + size, len(frame), tuple(changing), False)
+    if size == _LONG:
+        changing += range(at + 1, at + 5)
+        address, linked = slice(at + 1, at + 9), False
+    return _Place(at + 1 + size, len(frame), address, linked, tuple(changing), False)
 
 
 def _counts_back(telegram: Telegram, profile: MeterProfile) -> bool:

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
-from paho.mqtt.client import MQTTMessage
 
 from ingest.clock import Clock, SystemClock, wall_now
 from ingest.model import Delivery, Outcome
@@ -23,6 +22,7 @@ from ingest.sources.mqtt_acks import AckLine
 from ingest.sources.mqtt_connection import MqttConnection
 from ingest.sources.mqtt_intake import MqttIntake
 from ingest.sources.mqtt_settings import MqttSettings
+from ingest.sources.mqtt_stream import Message
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class MqttSource:
         self.last_message_at: datetime | None = None
         self._on_health = on_health
         self._backoff = backoff or Backoff(0.2, 30.0)
-        self._inbox: deque[MQTTMessage] = deque()
+        self._inbox: deque[Message] = deque()
         self._arrival = asyncio.Event()
         self._intake = MqttIntake(settings, gateway_id, addresses)
         self._connection: MqttConnection | None = None
@@ -175,12 +175,11 @@ class MqttSource:
 
     # -- from the connection
 
-    def _take(self, message: MQTTMessage) -> bool:
-        """Called for every message; returns whether there is room for more."""
-        self.counters.received += 1
-        if message.dup:
-            self.counters.redelivered += 1
-        self._inbox.append(message)
+    def _take(self, messages: list[Message]) -> bool:
+        """Called with messages as they are read; returns whether there is room for more."""
+        self.counters.received += len(messages)
+        self.counters.redelivered += sum(message.dup for message in messages)
+        self._inbox.extend(messages)
         self._arrival.set()
         if len(self._inbox) < self.settings.queue:
             return True
@@ -201,7 +200,7 @@ class MqttSource:
             if len(inbox) <= self.settings.queue // 2:
                 connection.resume()
 
-    def _taken(self, message: MQTTMessage, connection: MqttConnection) -> tuple[Delivery, ...]:
+    def _taken(self, message: Message, connection: MqttConnection) -> tuple[Delivery, ...]:
         """What is to be kept of a message; a command that it calls for is published."""
         if message.retain and not self.settings.take_retained:
             # Stale by an unknown time; with a persistent session it was delivered when it was new.
@@ -213,7 +212,7 @@ class MqttSource:
         read_at = self.clock.now()
         arrived_at = read_at if isinstance(self.clock, SystemClock) else wall_now()
         self.last_message_at = arrived_at
-        taken = self._intake.deliveries(_topic(message), bytes(message.payload), arrived_at, read_at)
+        taken = self._intake.deliveries(message.topic, message.payload, arrived_at, read_at)
         if taken.command is not None:
             self.counters.rebirths += 1
             connection.publish(*taken.command)
@@ -240,10 +239,3 @@ class MqttSource:
     def _health(self, connected: bool, error: str) -> None:
         if self._on_health is not None:
             self._on_health(connected, error)
-
-
-def _topic(message: MQTTMessage) -> str:
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return "(a topic that is not UTF-8)"

@@ -1,7 +1,8 @@
 """One MQTT connection on the event loop: paho speaks the protocol, the loop owns the socket, no thread in between.
 
-Rules: nothing that a callback raises reaches paho; reading pauses when the taker has no room, so that TCP and the
-broker hold the rest; a connection is used once, a new one is made after every loss.
+Messages of QoS 0 and 1 are cut out before it (`mqtt_stream`). Rules: nothing that a callback raises reaches paho;
+reading pauses when the taker has no room, so that TCP and the broker hold the rest; a connection is used once, a new
+one is made after every loss.
 """
 
 import asyncio
@@ -18,13 +19,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.sources.errors import LineClosedError, RefusedError
 from ingest.sources.mqtt_settings import MqttSettings
-from ingest.sources.mqtt_stream import StreamClient, StreamSocket
+from ingest.sources.mqtt_stream import UNREADABLE_TOPIC, Message, StreamClient, StreamSocket
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
-# Packets a turn of the loop, so that timers and other sockets get theirs.
-_PACKETS_A_TURN = 64
+# Reads a turn of the loop, so that timers and other sockets get theirs.
+_READS_A_TURN = 4
 
 
 class ClosingSocket(ssl.SSLSocket):
@@ -44,10 +45,10 @@ class ClosingSocket(ssl.SSLSocket):
 class MqttConnection:
     """Connect, subscribe, deliver messages to `on_message`, acknowledge; `lost` resolves when it is over."""
 
-    def __init__(self, settings: MqttSettings, on_message: Callable[[MQTTMessage], bool]) -> None:
-        """`on_message` returns whether more messages may come at once."""
+    def __init__(self, settings: MqttSettings, on_messages: Callable[[list[Message]], bool]) -> None:
+        """`on_messages` returns whether more messages may come at once."""
         self.settings = settings
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
@@ -60,6 +61,8 @@ class MqttConnection:
         settings = self.settings
         version = MQTTProtocolVersion.MQTTv5 if settings.version == 5 else MQTTProtocolVersion.MQTTv311
         client = StreamClient(
+            self._taken,
+            settings.version == 5,
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             clean_session=None if settings.version == 5 else False,
@@ -172,13 +175,14 @@ class MqttConnection:
             self._loop.remove_writer(sock)
 
     def _readable(self) -> None:
-        for _ in range(_PACKETS_A_TURN):
+        for _ in range(_READS_A_TURN):
             if self._paused or self._socket is None:
                 return
+            self._socket.starved = False
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._end("reading failed")
                 return
-            if self._socket is None or not self._socket.pending():
+            if self._socket is None or self._socket.starved:
                 return
         # The selector does not see bytes that were already read.
         self._loop.call_soon(self._readable)
@@ -219,10 +223,17 @@ class MqttConnection:
 
     def _received(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         try:
-            more = self._on_message(message)
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = UNREADABLE_TOPIC
+        self._taken([Message(topic, bytes(message.payload), message.mid, message.qos, message.retain, message.dup)])
+
+    def _taken(self, messages: list[Message]) -> None:
+        try:
+            more = self._on_messages(messages)
         except Exception:
-            # paho would let it out of the loop; the message stays unacknowledged and comes again.
-            log.exception("an MQTT message was not taken")
+            # paho would let it out of the loop; the messages stay unacknowledged and come again.
+            log.exception("MQTT messages were not taken")
             self._end("a message was not taken")
             return
         if not more:
@@ -239,9 +250,13 @@ class MqttConnection:
 
     def acknowledge(self, messages: Iterable[tuple[int, int]]) -> None:
         """Tell the broker that messages (packet number, QoS) are safe; all in one piece."""
-        ack = self._client.ack
+        sock = self._socket
+        if sock is None:
+            return
+        sock.acknowledge(mid for mid, qos in messages if qos == 1)
         for mid, qos in messages:
-            ack(mid, qos)
+            if qos == 2:
+                self._client.ack(mid, qos)
         self.flush()
 
     def publish(self, topic: str, payload: bytes) -> None:

@@ -86,7 +86,7 @@ async def test_an_exception_while_taking_a_message_does_not_end_the_source(
             raise RuntimeError("a fault of ours")
         return taking(message)
 
-    source._connection._on_message = broken
+    source._connection._on_messages = broken
     await asyncio.to_thread(publish, broker.port, [("raise/a", b"x")])
     await intake.reached(1)
     assert intake.payloads == [b"x"]
