@@ -20,7 +20,7 @@ _USE = (Kind.ZERO_USE, Kind.LOW_USE, Kind.JUMP, Kind.NEIGHBOURS)
 # cause -> symptoms that it explains at the same point and time
 EXPLAINS: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.UNIT_ERROR: (*_USE, Kind.DECREASE, Kind.GARBAGE, Kind.FACTOR_ERROR, Kind.UNDERCOOLING),
-    Kind.DECREASE: (Kind.ZERO_USE, Kind.JUMP),
+    Kind.DECREASE: (Kind.ZERO_USE, Kind.JUMP, Kind.FACTOR_ERROR),
     Kind.SWAPPED_SENSORS: (*_USE, Kind.SENSOR_FAULT, Kind.UNDERCOOLING, Kind.FACTOR_ERROR),
     Kind.STATIC: (
         *_USE,
@@ -55,6 +55,8 @@ STANDING_DAYS: Mapping[Kind, int] = {
     Kind.UNDERCOOLING: 400,
     Kind.LOW_USE: 400,
 }
+# A jump of so few days is one of the index.
+ONCE_DAYS = 3
 # A meter that stays silent this long after a doubtful reading was read by eye meanwhile.
 OUTLASTS_DAYS = 2
 # A leak is proven only when the season is over, but it lifted use before.
@@ -111,6 +113,11 @@ def _explains(cause: Finding, symptom: Finding) -> bool:
         silence, doubt = (cause, symptom) if cause.kind is Kind.COMMS_LOSS else (symptom, cause)
         outlasts = silence.to_us > doubt.to_us + OUTLASTS_DAYS * DAY_US and silence.from_us <= doubt.to_us
         return outlasts == (cause is silence) and symptom.kind in EXPLAINS[cause.kind] and _together(cause, symptom)
+    if {cause.kind, symptom.kind} == {Kind.JUMP, Kind.FACTOR_ERROR}:
+        # An index that jumped once spoils the sums of a month; a wrong factor lifts every day.
+        jump = cause if cause.kind is Kind.JUMP else symptom
+        once = jump.severity is Severity.CRITICAL and jump.to_us - jump.from_us <= ONCE_DAYS * DAY_US
+        return once == (cause is jump) and _together(cause, symptom)
     if cause.kind is Kind.UNDERCOOLING and symptom.kind is Kind.JUMP:
         return cause.severity is Severity.CRITICAL and _together(cause, symptom)
     if cause.kind is Kind.JUMP and symptom.kind is Kind.UNDERCOOLING and symptom.severity is Severity.CRITICAL:

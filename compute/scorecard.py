@@ -188,9 +188,7 @@ def score(events: Iterable[Event], alarms: Iterable[Alarm], *, meter_days: float
         if not _count_alarm(alarm, at_point.get(alarm.point, ()), tally(alarm.kind, alarm.season))
     ]
     parts = [{kind: item.score() for (kind, own), item in sorted(tallies.items()) if own is on} for on in (True, False)]
-    kinds = {
-        kind: parts[0].get(kind, Score()) + parts[1].get(kind, Score()) for kind in sorted({*parts[0], *parts[1]})
-    }
+    kinds = {kind: parts[0].get(kind, Score()) + parts[1].get(kind, Score()) for kind in sorted({*parts[0], *parts[1]})}
     zero = sum(
         alarm.kind == "zero_use" and any(_touch(alarm, other) for other in look_alikes.get(alarm.point, ()))
         for alarm in false

@@ -36,8 +36,9 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
         if not heard[row, : first + 1].any():
             # Months out of the meter's own memory, from before it was read: nobody was listening then.
             continue
-        hours = float(missing[row, first:end].sum())
         usual_h = float(usual[row])
+        # Of daily readings a day on either side of the gap is touched, too.
+        hours = float(missing[row, first:end].sum()) - (usual_h if usual_h >= 24.0 else 0.0)
         if hours >= max(limits.warn_h, limits.cadences * usual_h):
             start = int(days.bounds[first + 1] - missing[row, first] * HOUR_US)
             stop = (

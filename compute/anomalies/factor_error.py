@@ -3,7 +3,8 @@ H2, H3).
 
 Coarse displays and hourly temperatures blur a day; sums over a week and a month are sharp. Where the meter sums volume
 times temperature itself (E8, E9), the other mounting side is told by that; else by the temperatures, if the water
-never rests.
+never rests. Where nothing is read by the hour, days are balanced with the difference of their temperatures, which is
+blunt: only a large move tells that the point's use made as well.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,8 @@ class FactorError:
 
     The other mounting side: a move of at least `side_percent` over `side_days` that fits to a share of `side_fit`, for
     `side_told_days` with the meter's own sums or `side_days_in_a_row` without, at `side_difference_k` between supply
-    and return.
+    and return. Daily readings: `daily_percent` away from the area and from the point's usual over `days`
+    days, `daily_in_a_row` times in a row, that fits what the use moved from its expectation to a share of `daily_fit`.
     """
 
     percent: float = 10.0
@@ -42,6 +44,9 @@ class FactorError:
     side_hdd_k: float = 6.0
     side_difference_k: float = 28.0
     side_steps: float = 500.0
+    daily_percent: float = 25.0
+    daily_in_a_row: int = 5
+    daily_fit: float = 0.4
     side_told_days: int = 10
     side_days_in_a_row: int = 14
 
@@ -63,7 +68,7 @@ def detect(days: Days, limits: FactorError) -> list[Finding]:
         wrong &= (resting_h == 0.0) | ((np.abs(residual - usual) > limit) & sharp)
     wrong = persistent(wrong & days.active & days.in_season, 3, 3)
     found = [_finding(days, residual, span, limits) for span in runs(wrong, bridge=7)]
-    return found + _other_side(days, limits)
+    return found + _by_day(days, limits) + _other_side(days, limits)
 
 
 def _residual(days: Days, window: int, limits: FactorError) -> tuple[Float64, Bool]:
@@ -88,6 +93,38 @@ def _finding(days: Days, residual: Float64, span: tuple[int, int, int], limits: 
         seen, -limits.percent, limits.percent, "%", stake, 0.9, {"ratio": 1.0 + seen / 100.0},
         int(days.bounds[first + 1]),
     )  # fmt: skip
+
+
+def _by_day(days: Days, limits: FactorError) -> list[Finding]:
+    """Points without an hourly balance: energy against k·V·ΔT of whole days."""
+    given = KWH_PER_M3K * days.volume_m3 * (days.supply_c - days.return_c)
+    able = days.active & days.in_season & days.usable & ~(days.balance_kwh > 0) & (days.drop_k > 0) & (given > 0)
+    measured, balance = (trailing_sum(np.where(able, values, 0.0), limits.days) for values in (days.energy_kwh, given))
+    enough = able & (trailing_sum(able.astype(np.float64), limits.days) >= limits.days - 2)
+    steps = limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
+    enough &= measured > np.maximum(limits.min_kwh, steps)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        residual = np.where(enough, 100.0 * (measured / balance - 1.0), np.nan)
+        apart = residual - group_median(residual, days.points.area, least=5)
+        moved = apart - usual_before(apart)
+        wrong = (np.abs(moved) > limits.daily_percent) & (np.abs(apart) > limits.daily_percent)
+        due = trailing_sum(np.where(able, days.expected_kwh, 0.0), limits.days)
+        use, factor = np.log(measured / due), np.log1p(moved / 100.0)
+        wrong &= (np.sign(moved) == np.sign(apart)) & (np.abs(use - factor) < limits.daily_fit * np.abs(factor))
+    found = []
+    needed = limits.daily_in_a_row
+    for row, first, end in runs(persistent(wrong, needed, needed), bridge=7):
+        begin = max(0, first - needed + 1 - limits.days // 2)
+        seen = float(np.nanmedian(moved[row, first:end]))
+        stake = float(abs(seen) / max(100.0 + seen, 1.0) * np.nansum(days.energy_kwh[row, begin:end]))
+        found.append(
+            Finding(
+                row, Kind.FACTOR_ERROR, "H1", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]),
+                seen, -limits.daily_percent, limits.daily_percent, "%", stake, 0.7, {"ratio": 1.0 + seen / 100.0},
+                int(days.bounds[first + 1]),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _other_side(days: Days, limits: FactorError) -> list[Finding]:

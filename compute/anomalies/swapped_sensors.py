@@ -18,12 +18,16 @@ class SwappedSensors:
     days: int = 2
     sparse_days: int = 4
     difference_k: float = 1.0
+    flow_steps: float = 5.0
 
 
 def detect(days: Days, limits: SwappedSensors) -> list[Finding]:
     """One finding a run of days with a reversed difference; in summer standby there is no flow."""
     reverse = days.return_c - days.supply_c
-    mask = (days.reversed_h >= 1) & (reverse > limits.difference_k) & days.active & days.in_season
+    # Without hourly volumes, the day's volume says whether water flowed.
+    steps = limits.flow_steps * days.points.volume_step_m3[:, None]
+    flows = (days.reversed_h >= 1) | (~np.isfinite(days.idle_h) & days.usable & (days.volume_m3 > steps))
+    mask = flows & (reverse > limits.difference_k) & days.active & days.in_season
     often = persistent(mask & (days.reversed_h >= limits.hours), limits.days, limits.days)
     sparse = persistent(mask, limits.sparse_days, limits.sparse_days)
     found = []
