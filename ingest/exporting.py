@@ -104,7 +104,7 @@ TABLES: dict[str, Table] = {
             ("point", pa.string()), ("area", pa.string()), ("address", pa.string()), ("kind", pa.string()),
             ("state", pa.string()), ("heated_area_m2", pa.float64()), ("design_load_kw", pa.float64()),
             ("building", pa.string()), ("account", pa.string()), ("route", pa.string()), ("latitude", pa.float64()),
-            ("longitude", pa.float64()),
+            ("longitude", pa.float64()), ("contract", pa.string()), ("parent", pa.string()),
         ),
         lambda row: row,
     ),

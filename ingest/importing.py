@@ -17,13 +17,13 @@ from psycopg import AsyncConnection
 from ingest.directory import Directory, MeterEntry
 from ingest.errors import InvalidInputError
 from ingest.importing_cells import Row
-from ingest.importing_files import SUFFIXES, batches, row_count, text_rows
+from ingest.importing_files import FALLBACK_ENCODING, SUFFIXES, batches, encoding_of, row_count, text_rows
 from ingest.importing_lines import KINDS as LINE_KINDS
 from ingest.importing_lines import import_lines
 from ingest.importing_meters import meter_row
 from ingest.importing_readings import ReadingsImport
 from ingest.importing_registry import import_meters, import_points
-from ingest.importing_report import ImportReport, Progress
+from ingest.importing_report import ImportReport, Problem, Progress
 from ingest.sealing import Sealer
 from ingest.store import importing as store
 from ingest.store.database import Pool
@@ -113,6 +113,7 @@ async def import_file(pool: Pool, kind: str, path: Path, options: ImportOptions,
     report = ImportReport(kind, str(path), options.dry_run)
     started = time.monotonic()
     progress = options.progress(kind)
+    _note_encoding(path, report)
     async with pool.connection() as connection:
         if kind == "readings":
             directory = await Directory.load(pool)
@@ -125,6 +126,12 @@ async def import_file(pool: Pool, kind: str, path: Path, options: ImportOptions,
                 await _registry(connection, kind, path, report, options, progress, now)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _note_encoding(path: Path, report: ImportReport) -> None:
+    if path.suffix.lower() in (".csv", ".tsv") and path.is_file() and encoding_of(path) == FALLBACK_ENCODING:
+        message = "the text is no UTF-8 and was read as GB 18030 (GBK): look at the names"
+        report.add(Problem(0, "", "file.encoding", message, "warning"))
 
 
 async def _registry(
@@ -197,7 +204,8 @@ async def _weather(
 ) -> None:
     total = row_count(path)
     touched: dict[int, datetime] = {}
-    for batch in batches(path, required=("area", "time", "temperature_c"), rows=50_000):
+    required = ("area", "time", "temperature_c")
+    for batch in batches(path, required=required, rows=50_000, refuse=report.leave_out):
         rows: list[tuple[str, datetime, Decimal]] = []
         for number, cells in text_rows(batch):
             report.rows += 1

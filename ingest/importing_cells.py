@@ -1,13 +1,41 @@
 """Cells of registry files as what they should be, each failure a problem with row and column."""
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from ingest.importing_report import ImportReport, Problem
 
 T = TypeVar("T")
+# What spreadsheets show: 2025/10/1, 2025.10.01 8:05, 2025年10月1日. With the day first nobody knows which is the month.
+_YEAR_FIRST = re.compile(
+    r"(?P<year>\d{4})(?:[-/.]|年)(?P<month>\d{1,2})(?:[-/.]|月)(?P<day>\d{1,2})日?"
+    r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?"
+)
+
+
+def _decimal(text: str) -> Decimal:
+    if "_" in text:
+        raise ValueError(text)
+    return Decimal(text)
+
+
+def instant_from_text(text: str) -> datetime:
+    """A date with the year first, or what ISO 8601 allows; without a zone where the text names none.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    found = _YEAR_FIRST.fullmatch(text)
+    if found is None:
+        return datetime.fromisoformat(text)
+    year, month, day, *clock = (int(part or 0) for part in found.groups())
+    hour, minute, second = clock
+    return datetime.combine(date(year, month, day), time(hour, minute, second))
 
 
 class Row:
@@ -35,6 +63,9 @@ class Row:
             self.problem(column, "cell.long", f"{column} has {len(value)} characters where {limit} are allowed")
         if "\0" in value:
             self.problem(column, "cell.text", f"{column} holds a character that cannot be stored")
+        if value.startswith("="):
+            message = f"{column} is the text {value[:40]!r}: a formula instead of its result?"
+            self.problem(column, "cell.formula", message, warning=True)
         return value
 
     def choice(self, column: str, allowed: Sequence[str], default: str) -> str:
@@ -49,7 +80,7 @@ class Row:
 
     def decimal(self, column: str, *, low: Decimal | None = None, high: Decimal | None = None) -> Decimal | None:
         """A number with a decimal point; None where the cell is empty."""
-        value = self._read(column, Decimal, "a number")
+        value = self._read(column, _decimal, "a number such as 80.5")
         if value is None:
             return None
         if not value.is_finite():
@@ -71,8 +102,8 @@ class Row:
         return int(value)
 
     def instant(self, column: str, zone: tzinfo) -> datetime | None:
-        """An ISO 8601 instant, in `zone` where it names none; None where the cell is empty."""
-        value = self._read(column, datetime.fromisoformat, "an ISO 8601 date and time")
+        """A date, or date and time, in `zone` where it names none; None where the cell is empty."""
+        value = self._read(column, instant_from_text, "a date such as 2025-10-01 or 2025-10-01T08:00:00+08:00")
         if value is None:
             return None
         return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).astimezone(UTC)

@@ -22,9 +22,9 @@ _NAME = {Quantity.HEAT_ENERGY: "energy"}
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A batch as arrays: codes of meter, quantity and unit with their texts, instants, values, bytes to keep."""
+    """A batch as arrays: row numbers, codes of meter, quantity and unit with texts, instants, values, bytes kept."""
 
-    first_row: int
+    numbers: Int64
     who: Int64
     meters: list[tuple[str, str]]
     what: Int64
@@ -33,6 +33,11 @@ class Chunk:
     untimed: Mask
     values: Values
     payload: bytes
+
+    @property
+    def first_row(self) -> int:
+        """Number of the first row."""
+        return int(self.numbers[0])
 
 
 def chunk_of(batch: Batch, zone: tzinfo) -> Chunk:
@@ -48,7 +53,7 @@ def chunk_of(batch: Batch, zone: tzinfo) -> Chunk:
     what_keys, what = np.unique(quantity_codes * len(units) + unit_codes, return_inverse=True)
     ts_us, untimed = times(table.column("time"), zone)
     return Chunk(
-        first_row=batch.first_row,
+        numbers=batch.numbers,
         who=who.astype(np.int64),
         meters=[(serials[key // len(makers)], makers[key % len(makers)]) for key in meter_keys.tolist()],
         what=what.astype(np.int64),

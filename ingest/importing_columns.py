@@ -6,7 +6,7 @@ decimal that is near enough; what cannot be read is a mask with a reason, never 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from ingest.importing_cells import instant_from_text
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -128,7 +130,7 @@ def _times_one_by_one(column: Any, zone: tzinfo) -> tuple[Int64, Mask]:
     missing = np.zeros(len(column), dtype=bool)
     for row, text in enumerate(column.to_pylist()):
         try:
-            at = datetime.fromisoformat(str(text).strip())
+            at = instant_from_text(str(text).strip())
         except ValueError:
             missing[row] = True
             continue

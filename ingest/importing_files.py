@@ -1,33 +1,52 @@
 """CSV, Excel and Parquet files as batches of columns, whatever they hold.
 
 Rules: this file knows formats, not what the columns mean. Text stays text, so that a serial keeps its leading zeros
-and a value its digits; memory holds one batch at a time.
+and a value its digits; memory holds one batch at a time. Every row keeps the number that a spreadsheet shows beside it:
+empty rows and rows of another width are left out without shifting the others.
 """
 
+import codecs
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from ingest.errors import InvalidInputError
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
+# What Chinese spreadsheets save when nobody asks for UTF-8 (GBK and GB 2312 are parts of it).
+FALLBACK_ENCODING = "gb18030"
 _BLOCK_BYTES = 8 * 1024 * 1024
 _EXCEL_ROWS = 20_000
+_DELIMITERS = (",", ";", "\t")
+# ="00123" keeps zeros in a spreadsheet; an apostrophe keeps =, +, - and @ from being run (our own exports write it).
+_WRAPPED = r'^(?:="(.*)"|\'([=+\-@\t\r].*))$'
+
+# Called with the number and the fault of a row that is left out.
+Refuse = Callable[[int, str], None]
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of a file. `first_row` is the number of the first one as a spreadsheet counts (the header is row 1)."""
+    """Rows of a file. `numbers`: (n,) the number of each as a spreadsheet counts (the header is row 1)."""
 
-    first_row: int
+    numbers: Numbers
     table: Any  # pyarrow.RecordBatch
+
+    @property
+    def first_row(self) -> int:
+        """Number of the first row."""
+        return int(self.numbers[0])
 
 
 def row_count(path: Path) -> int:
@@ -42,8 +61,46 @@ def row_count(path: Path) -> int:
     return 0 if not lines else round(path.stat().st_size / (len(sample) / lines))
 
 
-def batches(path: Path, *, required: Sequence[str], rows: int = 200_000) -> Iterator[Batch]:
+def encoding_of(path: Path) -> str:
+    """How the text of a file is encoded: UTF-8, UTF-16 with its mark, or GB 18030 where it is no UTF-8.
+
+    Raises
+    ------
+    InvalidInputError
+        None of them.
+    """
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+    for name in ("utf-8", FALLBACK_ENCODING):
+        decoder = codecs.getincrementaldecoder(name)()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    decoder.decode(block)
+                decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            continue
+        return name
+    raise InvalidInputError(f"{path.name}: the text is neither UTF-8 nor GB 18030", field="file")
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns that a file has, named as in `batches`. Raises as `batches`."""
+    for batch in batches(path, required=()):
+        return list(batch.table.schema.names)
+    return []
+
+
+def batches(
+    path: Path, *, required: Sequence[str], rows: int = 200_000, refuse: Refuse | None = None
+) -> Iterator[Batch]:
     """The file in batches of at most `rows` rows.
+
+    Parameters
+    ----------
+    refuse : callable, optional
+        Told of the rows that have more or fewer cells than the header.
 
     Raises
     ------
@@ -52,22 +109,39 @@ def batches(path: Path, *, required: Sequence[str], rows: int = 200_000) -> Iter
     """
     if not path.is_file():
         raise InvalidInputError(f"{path} is not a file", field="file")
-    reader = {".csv": _csv, ".tsv": _csv, ".xlsx": _excel, ".parquet": _parquet}.get(path.suffix.lower())
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InvalidInputError(f"{path.name}: only {', '.join(SUFFIXES)} can be read", field="file")
-    first_row, checked = 2, False
+    checked = False
     try:
-        for whole in reader(path, rows):
-            table = whole.rename_columns([_column_name(name) for name in whole.schema.names])
+        for numbers, whole in reader(path, rows, refuse or _silently):
+            names = [_column_name(name) for name in whole.schema.names]
+            # Columns without a name are what spreadsheets leave beside the table.
+            table = whole.rename_columns(names).select([at for at, name in enumerate(names) if name])
             if not checked:
                 _check_columns(path, table.schema.names, required)
                 checked = True
-            for start in range(0, table.num_rows, rows):
-                part = table.slice(start, rows)
-                yield Batch(first_row, part)
-                first_row += part.num_rows
-    except (pa.ArrowException, zipfile.BadZipFile, UnicodeDecodeError, OSError, ValueError, KeyError) as error:
+            yield from _slices(numbers, table, rows)
+    except (pa.ArrowException, zipfile.BadZipFile, UnicodeError, OSError, ValueError, KeyError) as error:
         raise InvalidInputError(f"{path.name}: {_first_line(error)}", field="file") from error
+
+
+def _silently(_row: int, _fault: str) -> None:
+    return
+
+
+def _slices(numbers: Numbers, table: Any, rows: int) -> Iterator[Batch]:
+    """Batches without the empty rows."""
+    blank = np.ones(table.num_rows, dtype=bool)
+    for column in table.columns:
+        if column.null_count == 0:
+            blank = blank[:0]
+            break
+        blank &= column.is_null().to_numpy(zero_copy_only=False)
+    if blank.any():
+        table, numbers = table.filter(pa.array(~blank)), numbers[~blank]
+    for start in range(0, table.num_rows, rows):
+        yield Batch(numbers[start : start + rows], table.slice(start, rows))
 
 
 def _column_name(name: str) -> str:
@@ -87,53 +161,110 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _csv(path: Path, _rows: int) -> Iterator[Any]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(path)
-    names = _csv_names(path, delimiter)
-    if not names:
-        raise ValueError("there is no header")
+def _csv(path: Path, _rows: int, refuse: Refuse) -> Iterator[tuple[Numbers, Any]]:
+    encoding = encoding_of(path)
+    delimiter = _delimiter(path, encoding)
+    names = _csv_names(path, encoding, delimiter)
+    if not any(names):
+        raise ValueError("the first row is empty, and it should name the columns")
+    left_out: list[int] = []
+
+    def invalid(row: Any) -> str:
+        left_out.append(row.number)
+        refuse(row.number, f"{row.actual_columns} cells where the header has {row.expected_columns}")
+        return "skip"
+
     options = pa.csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
     )
+    following = 2
     with pa.csv.open_csv(
         path,
-        read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+        # One thread, so that the rows that are left out come with their numbers.
+        read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False),
+        parse_options=pa.csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=invalid),
         convert_options=options,
     ) as reader:
-        yield from reader
+        for batch in reader:
+            numbers = _numbers(following, batch.num_rows, left_out)
+            following = int(numbers[-1]) + 1 if len(numbers) else following
+            yield numbers, _unwrapped(batch)
 
 
-def _csv_names(path: Path, delimiter: str) -> list[str]:
+def _numbers(following: int, count: int, left_out: list[int]) -> Numbers:
+    """The next row numbers, without those that were left out."""
+    numbers = np.arange(following, following + count + len(left_out))
+    return numbers[~np.isin(numbers, left_out)][:count] if left_out else numbers
+
+
+def _unwrapped(batch: Any) -> Any:
+    """Cells as the spreadsheet showed them, not as they were guarded."""
+    columns = []
+    for column in batch.columns:
+        guarded = pc.or_(pc.starts_with(column, '="'), pc.starts_with(column, "'"))
+        if pa.types.is_string(column.type) and pc.any(guarded).as_py():
+            column = pc.replace_substring_regex(column, _WRAPPED, r"\1\2")
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _csv_names(path: Path, encoding: str, delimiter: str) -> list[str]:
     import csv
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=_marked(encoding), newline="") as file:
         return next(csv.reader(file, delimiter=delimiter), [])
 
 
-def _delimiter(path: Path) -> str:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
+def _marked(encoding: str) -> str:
+    return "utf-8-sig" if encoding == "utf-8" else encoding
+
+
+def _delimiter(path: Path, encoding: str) -> str:
+    with path.open(encoding=_marked(encoding)) as file:
         header = file.readline()
-    return ";" if header.count(";") > header.count(",") else ","
+    return max(_DELIMITERS, key=header.count)
 
 
-def _parquet(path: Path, rows: int) -> Iterator[Any]:
+def _parquet(path: Path, rows: int, _refuse: Refuse) -> Iterator[tuple[Numbers, Any]]:
+    following = 2
     with pa.parquet.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=rows)
+        for batch in file.iter_batches(batch_size=rows):
+            yield np.arange(following, following + batch.num_rows), batch
+            following += batch.num_rows
 
 
-def _excel(path: Path, _rows: int) -> Iterator[Any]:
+def _excel(path: Path, _rows: int, refuse: Refuse) -> Iterator[tuple[Numbers, Any]]:
+    """The first sheet. A formula counts as what the spreadsheet last made of it; one never calculated is refused."""
     import openpyxl
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    shown, said = (openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False))
     try:
-        lines = book.worksheets[0].iter_rows(values_only=True)
-        names = [str(cell).strip() for cell in next(lines, ()) if cell is not None]
+        lines = zip(*(book.worksheets[0].iter_rows(values_only=True) for book in (shown, said)), strict=False)
+        header, _ = next(lines, ((), ()))
+        names = ["" if cell is None else str(cell).strip() for cell in header]
+        if not any(names):
+            raise ValueError("the first row is empty, and it should name the columns")
+        following = 2
         while chunk := list(islice(lines, _EXCEL_ROWS)):
-            columns = [[_excel_text(line[n] if n < len(line) else None) for line in chunk] for n in range(len(names))]
-            yield pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], names=names)
+            numbers = np.arange(following, following + len(chunk))
+            following += len(chunk)
+            sound = np.array([not _uncalculated(*line) for line in chunk])
+            for number in numbers[~sound].tolist():
+                refuse(number, "a formula that was never calculated: open the file in a spreadsheet and save it")
+            kept = [line for (line, _), good in zip(chunk, sound.tolist(), strict=True) if good]
+            columns = [[_excel_text(line[n] if n < len(line) else None) for line in kept] for n in range(len(names))]
+            arrays = [pa.array(column, pa.string()) for column in columns]
+            yield numbers[sound], pa.RecordBatch.from_arrays(arrays, names=names)
     finally:
-        book.close()
+        shown.close()
+        said.close()
+
+
+def _uncalculated(shown: Sequence[Any], said: Sequence[Any]) -> bool:
+    return any(
+        value is None and isinstance(formula, str) and formula.startswith("=")
+        for value, formula in zip(shown, said, strict=False)
+    )
 
 
 def _excel_text(cell: Any) -> str | None:
@@ -146,9 +277,12 @@ def _excel_text(cell: Any) -> str | None:
     return str(cell).strip()
 
 
+_READERS = {".csv": _csv, ".tsv": _csv, ".xlsx": _excel, ".parquet": _parquet}
+
+
 def text_rows(batch: Batch) -> Iterator[tuple[int, dict[str, str]]]:
     """(row number, column -> stripped text) of small files; empty cells are empty texts."""
     names = batch.table.schema.names
     columns = [batch.table.column(name).cast(pa.string()).to_pylist() for name in names]
-    for offset, cells in enumerate(zip(*columns, strict=True)):
-        yield batch.first_row + offset, {n: (cell or "").strip() for n, cell in zip(names, cells, strict=True)}
+    for number, *cells in zip(batch.numbers.tolist(), *columns, strict=True):
+        yield number, {name: (cell or "").strip() for name, cell in zip(names, cells, strict=True)}

@@ -1,12 +1,14 @@
 """`points.csv`: metering points with their areas and states.
 
 Columns: point, area, address, kind, state, heated_area_m2, design_load_kw; also read where present: building, account,
-route, latitude, longitude, contract. Rules: one household, one dwelling, one account; an address whose flat number is
-not the point's own is reported where nearly all others agree (602 booked as 603).
+route, latitude, longitude, contract, parent. Rules: one household, one dwelling, one account; an address whose flat
+number is not the point's own is reported where nearly all others agree (602 booked as 603); `parent` is the point whose
+meter measures this one's too (a flat's building, a building's substation): it is known, and nothing is above itself.
 """
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -45,6 +47,7 @@ class PointRow:
     design_load_kw: Decimal | None
     latitude: Decimal | None
     longitude: Decimal | None
+    parent: str
 
 
 def point_row(row: Row) -> PointRow | None:
@@ -65,6 +68,7 @@ def point_row(row: Row) -> PointRow | None:
         design_load_kw=row.decimal("design_load_kw", low=Decimal(0), high=Decimal(10**8)),
         latitude=row.decimal("latitude", low=Decimal(-90), high=Decimal(90)),
         longitude=row.decimal("longitude", low=Decimal(-180), high=Decimal(180)),
+        parent=row.text("parent", limit=100),
     )
     return made if row.sound else None
 
@@ -75,10 +79,12 @@ def building_of(address: str) -> str:
     return found["building"].strip(" ,;/#-") if found else ""
 
 
-def check_points(rows: list[PointRow], accounts: dict[str, str], report: ImportReport) -> list[PointRow]:
+def check_points(
+    rows: list[PointRow], accounts: Mapping[str, str], parents: Mapping[str, str], report: ImportReport
+) -> list[PointRow]:
     """Rows checked against each other and against what is stored; those that are left.
 
-    `accounts`: account -> point code in the database.
+    `accounts`: account -> point code, `parents`: point code -> code of the point above it, both in the database.
     """
     bad: set[int] = set()
     for name, code in (("code", "point.twice"), ("account", "account.twice")):
@@ -96,8 +102,38 @@ def check_points(rows: list[PointRow], accounts: dict[str, str], report: ImportR
         if holder is not None and holder != row.code:
             report.add(Problem(row.row, "account", "account.taken", f"account {row.account} belongs to point {holder}"))
             bad.add(row.row)
+    bad |= _check_parents([row for row in rows if row.row not in bad], parents, report)
     _check_flats(rows, report)
     return [row for row in rows if row.row not in bad]
+
+
+def _check_parents(rows: list[PointRow], stored: Mapping[str, str], report: ImportReport) -> set[int]:
+    """Numbers of the rows whose parent nobody knows, or that would stand above themselves; and of those below them."""
+    bad: set[int] = set()
+    while True:
+        left = {row.code: row for row in rows if row.row not in bad}
+        above = {**stored, **{code: row.parent for code, row in left.items()}}
+        wrong = {row: why for row in left.values() if row.parent and (why := _wrong_parent(row, above))}
+        for row, (code, message) in wrong.items():
+            report.add(Problem(row.row, "parent", code, message))
+        if not wrong:
+            break
+        bad |= {row.row for row in wrong}
+    for row in left.values():
+        over = left.get(row.parent)
+        if over is not None and over.kind == "dwelling":
+            message = f"point {row.parent} (row {over.row}) is a dwelling and stands above another point"
+            report.add(Problem(row.row, "parent", "parent.dwelling", message, "warning"))
+    return bad
+
+
+def _wrong_parent(row: PointRow, above: Mapping[str, str]) -> tuple[str, str] | None:
+    if row.parent not in above:
+        return "parent.unknown", f"point {row.parent} is neither registered nor a sound row of this file"
+    way = [row.code]
+    while (code := above.get(way[-1], "")) and code not in way:
+        way.append(code)
+    return ("parent.circle", f"{' < '.join([*way, code])}: a point above itself") if code == row.code else None
 
 
 def _grouped(rows: list[PointRow], name: str) -> dict[Any, list[PointRow]]:

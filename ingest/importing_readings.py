@@ -8,6 +8,7 @@ says about itself. Importing a file again stores nothing twice.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -84,7 +85,12 @@ class ReadingsImport:
 
     async def run(self, zone: tzinfo, progress: Progress, total: int) -> None:
         """Import the whole file; the next chunk is read while the server takes the present one."""
-        chunks = (chunk_of(batch, zone) for batch in batches(self._path, required=REQUIRED, rows=CHUNK_ROWS))
+        # Told in the thread that reads ahead, reported in ours.
+        left_out: deque[tuple[int, str]] = deque()
+        read = batches(
+            self._path, required=REQUIRED, rows=CHUNK_ROWS, refuse=lambda row, fault: left_out.append((row, fault))
+        )
+        chunks = (chunk_of(batch, zone) for batch in read)
         coming = asyncio.create_task(asyncio.to_thread(next, chunks, None), name="read chunk")
         while (chunk := await coming) is not None:
             coming = asyncio.create_task(asyncio.to_thread(next, chunks, None), name="read chunk")
@@ -93,7 +99,13 @@ class ReadingsImport:
             except BaseException:
                 await asyncio.gather(coming, return_exceptions=True)
                 raise
+            self._leave_out(left_out)
             progress(self._report.rows, total)
+        self._leave_out(left_out)
+
+    def _leave_out(self, rows: deque[tuple[int, str]]) -> None:
+        while rows:
+            self._report.leave_out(*rows.popleft())
 
     async def _take(self, chunk: Chunk) -> None:
         self._report.rows += len(chunk.who)
@@ -313,7 +325,7 @@ class ReadingsImport:
         self, chunk: Chunk, rows: npt.NDArray[np.intp], column: str, code: str, said: Callable[[int], str]
     ) -> None:
         for row in rows[:200].tolist():
-            self._report.add(Problem(chunk.first_row + row, column, code, said(row)))
+            self._report.add(Problem(int(chunk.numbers[row]), column, code, said(row)))
         if len(rows) > 200:
             self._report.counts[code] += len(rows) - 200
             self._report.errors += len(rows) - 200
@@ -322,7 +334,7 @@ class ReadingsImport:
         """One problem that all of some rows have."""
         if len(rows):
             more = f" ({len(rows)} rows)" if len(rows) > 1 else ""
-            self._report.add(Problem(chunk.first_row + int(rows[0]), column, code, message + more), len(rows))
+            self._report.add(Problem(int(chunk.numbers[rows[0]]), column, code, message + more), len(rows))
 
 
 def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:

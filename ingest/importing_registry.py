@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from ingest.importing_cells import Row
-from ingest.importing_files import batches, text_rows
+from ingest.importing_files import batches, column_names, text_rows
 from ingest.importing_meters import COLUMNS as METER_COLUMNS
 from ingest.importing_meters import Identity, MeterRow, check_meters, meter_row
 from ingest.importing_points import PointRow, check_points, point_row
 from ingest.importing_report import ImportReport, Problem, Progress
 from ingest.store import importing as store
+from ingest.store import importing_points as stored_points
 from ingest.store.packing import microseconds
 from ingest.store.touched import touch
 
@@ -27,12 +28,11 @@ T = TypeVar("T")
 def _sound_rows(
     path: Path, required: tuple[str, ...], made: Callable[[Row], T | None], report: ImportReport, progress: Progress
 ) -> Iterator[T]:
-    for batch in batches(path, required=required):
+    for batch in batches(path, required=required, refuse=report.leave_out):
         for number, cells in text_rows(batch):
-            report.rows += 1
             if not any(cells.values()):
-                report.rows -= 1
                 continue
+            report.rows += 1
             row = made(Row(number, cells, report))
             if row is not None:
                 yield row
@@ -51,16 +51,19 @@ async def import_points(
 ) -> None:
     """Points of a file, areas and routes created where they are missing."""
     sound = list(_sound_rows(path, ("point", "area"), point_row, report, progress))
-    rows = check_points(sound, await store.accounts(connection), report)
+    stored = await stored_points.parents(connection)
+    rows = check_points(sound, await stored_points.accounts(connection), stored, report)
     report.refused = report.rows - len(rows)
     if report.dry_run or (report.errors and not skip_bad):
         return
     areas = await store.area_ids(connection, (row.area for row in rows), area_zone)
     routes = await store.route_ids(connection, ((areas[row.area], row.route) for row in rows if row.route))
-    counts = await store.write_points(
+    counts = await stored_points.write_points(
         connection,
         [_point_columns(row, areas[row.area], routes.get((areas[row.area], row.route))) for row in rows],
         {row.code: row.state for row in rows},
+        {row.code: row.parent for row in rows},
+        given=column_names(path),
         now=now,
     )
     report.written, report.changed, report.unchanged = counts.written, counts.changed, counts.unchanged
@@ -85,7 +88,7 @@ async def import_meters(
     planned_points: frozenset[str] = frozenset(),
 ) -> None:
     """Meters of a file with registers and installations. `planned_points`: codes that a dry run would create."""
-    points = await store.point_codes(connection)
+    points = await stored_points.point_codes(connection)
     sound = list(_sound_rows(path, METER_COLUMNS, lambda row: meter_row(row, zone), report, progress))
     rows = check_meters(sound, {*points, *planned_points}, report)
     rows = _check_displays(rows, await store.stored_registers(connection), report)

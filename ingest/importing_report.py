@@ -56,3 +56,9 @@ class ImportReport:
             self.errors += times
         if len(self.problems) < _SHOWN:
             self.problems.append(problem)
+
+    def leave_out(self, row: int, fault: str) -> None:
+        """Note a row that is no row of the table."""
+        self.rows += 1
+        self.refused += 1
+        self.add(Problem(row, "", "row.shape", fault))

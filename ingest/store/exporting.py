@@ -46,11 +46,11 @@ _READINGS = (
     " ORDER BY r.register_id, r.ts, r.version"
 )
 _POINTS = (
-    "SELECT p.code, a.code, p.address, p.kind, coalesce(s.state, 'active'), p.heated_area_m2,"
-    " p.design_load_kw, p.building,"
-    " p.account, r.code, p.latitude, p.longitude FROM metering_point p JOIN area a USING (area_id)"
-    " LEFT JOIN route r USING (route_id) LEFT JOIN point_state s ON s.point_id = p.point_id AND s.period @> now()"
-    " ORDER BY p.code"
+    "SELECT p.code, a.code, p.address, p.kind, coalesce(s.state, 'active'), p.heated_area_m2, p.design_load_kw,"
+    " p.building, p.account, r.code, p.latitude, p.longitude, p.contract, above.code"
+    " FROM metering_point p JOIN area a USING (area_id) LEFT JOIN metering_point above ON above.point_id = p.parent_id"
+    " LEFT JOIN route r ON r.route_id = p.route_id"
+    " LEFT JOIN point_state s ON s.point_id = p.point_id AND s.period @> now() ORDER BY p.code"
 )
 _METERS = (
     "SELECT m.serial, m.manufacturer, m.medium, m.model, p.code, lower(i.period), coalesce(i.initial_index,"

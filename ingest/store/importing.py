@@ -1,4 +1,4 @@
-"""Registry files into the tables, thousands of rows a statement.
+"""Areas, meters, installations and weather of files into the tables, thousands of rows a statement.
 
 Rules: what is there already and equal stays untouched; the caller has checked rows against each other and owns the
 transaction; rows travel as columns.
@@ -17,24 +17,6 @@ from protocols.registers import Register
 from protocols.units import Quantity
 
 MeterKey = tuple[str, str, str]
-_POINT_TYPES = "text[], int[], int[], text[], text[], text[], text[], text[], numeric[], numeric[], float8[], float8[]"
-_POINT_COLUMNS = (
-    "code, area_id, route_id, address, building, kind, account, contract, heated_area_m2, design_load_kw, latitude,"
-    " longitude"
-)
-_POINT_FACTS = (
-    "area_id",
-    "route_id",
-    "address",
-    "building",
-    "kind",
-    "account",
-    "contract",
-    "heated_area_m2",
-    "design_load_kw",
-    "latitude",
-    "longitude",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +40,13 @@ class StoredInstallation:
     end: datetime | None
 
 
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+def columns_of(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows of so many values as columns."""
     columns: list[list[Any]] = [[] for _ in range(width)]
     for row in rows:
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     return columns
-
-
-async def point_codes(connection: AsyncConnection[Any]) -> dict[str, int]:
-    """Point code -> point id."""
-    cursor = await connection.execute("SELECT code, point_id FROM metering_point")
-    return dict(await cursor.fetchall())
-
-
-async def accounts(connection: AsyncConnection[Any]) -> dict[str, str]:
-    """Account -> code of the point that has it."""
-    cursor = await connection.execute("SELECT account, code FROM metering_point WHERE account IS NOT NULL")
-    return dict(await cursor.fetchall())
 
 
 async def area_ids(connection: AsyncConnection[Any], codes: Iterable[str], zone: str) -> dict[str, int]:
@@ -92,7 +63,7 @@ async def area_ids(connection: AsyncConnection[Any], codes: Iterable[str], zone:
 
 async def route_ids(connection: AsyncConnection[Any], wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     """(area id, route code) -> route id; routes that are missing are created."""
-    areas, codes = _columns(sorted(set(wanted)), 2)
+    areas, codes = columns_of(sorted(set(wanted)), 2)
     await connection.execute(
         "INSERT INTO route (area_id, code, name) SELECT area_id, code, code FROM unnest(%s::int[], %s::text[])"
         " AS item (area_id, code) ON CONFLICT (area_id, code) DO NOTHING",
@@ -100,51 +71,6 @@ async def route_ids(connection: AsyncConnection[Any], wanted: Iterable[tuple[int
     )
     cursor = await connection.execute("SELECT area_id, code, route_id FROM route")
     return {(area, code): route for area, code, route in await cursor.fetchall()}
-
-
-async def write_points(
-    connection: AsyncConnection[Any], rows: Sequence[Sequence[Any]], states: Mapping[str, str], *, now: datetime
-) -> Counts:
-    """Points as (code, area id, route id, address, building, kind, account, contract, heated area, design load,
-    latitude, longitude), and their states: of a new point since ever, of a known one from `now` on where it differs.
-    """
-    known = await point_codes(connection)
-    facts = ", ".join(f"{name} = excluded.{name}" for name in _POINT_FACTS)
-    old = ", ".join(f"p.{name}" for name in _POINT_FACTS)
-    new = ", ".join(f"excluded.{name}" for name in _POINT_FACTS)
-    async with in_domain_words(connection):
-        cursor = await connection.execute(
-            f"INSERT INTO metering_point AS p ({_POINT_COLUMNS}) SELECT * FROM unnest("
-            + ", ".join(f"%s::{name.strip()}" for name in _POINT_TYPES.split(","))
-            + f") ON CONFLICT (code) DO UPDATE SET {facts}, updated_at = now()"
-            f" WHERE ({old}) IS DISTINCT FROM ({new}) RETURNING code",
-            _columns(rows, 12),
-        )
-        stored = {code for (code,) in await cursor.fetchall()}
-    fresh = [code for code in stored if code not in known]
-    await connection.execute(
-        "INSERT INTO point_state (point_id, state, period) SELECT p.point_id, item.state, tstzrange(NULL, NULL)"
-        " FROM unnest(%s::text[], %s::text[]) AS item (code, state) JOIN metering_point p USING (code)",
-        (fresh, [states[code] for code in fresh]),
-    )
-    turned = await _change_states(connection, {code: state for code, state in states.items() if code in known}, now)
-    changed = len((stored - set(fresh)) | turned)
-    return Counts(len(fresh), changed, len(rows) - len(fresh) - changed)
-
-
-async def _change_states(connection: AsyncConnection[Any], states: Mapping[str, str], now: datetime) -> set[str]:
-    cursor = await connection.execute(
-        "SELECT p.code, p.point_id, item.state FROM unnest(%s::text[], %s::text[]) AS item (code, state)"
-        " JOIN metering_point p USING (code) LEFT JOIN point_state s ON s.point_id = p.point_id AND s.period @> %s"
-        " WHERE s.state IS DISTINCT FROM item.state",
-        (list(states), list(states.values()), now),
-    )
-    different = await cursor.fetchall()
-    from ingest.store.points import set_state
-
-    for _, point_id, state in different:
-        await set_state(connection, point_id, state, now, note="import")
-    return {code for code, _, _ in different}
 
 
 async def stored_registers(connection: AsyncConnection[Any]) -> dict[MeterKey, dict[str, Register]]:
@@ -196,7 +122,7 @@ async def write_meters(
             " OR (excluded.profile <> '' AND excluded.profile <> m.profile)"
             " OR (excluded.version IS NOT NULL AND excluded.version IS DISTINCT FROM m.version)"
             " RETURNING meter_id, xmax = 0",
-            _columns(rows, 8),
+            columns_of(rows, 8),
         )
         touched = await cursor.fetchall()
     cursor = await connection.execute("SELECT manufacturer, serial, medium, meter_id FROM meter")
@@ -217,7 +143,7 @@ async def _write_registers(connection: AsyncConnection[Any], registers: Mapping[
         " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[],"
         " %s::int[], %s::int[],"
         " %s::int[]) ON CONFLICT (meter_id, name) DO NOTHING",
-        _columns(rows, 9),
+        columns_of(rows, 9),
     )
 
 
@@ -248,7 +174,7 @@ async def write_installations(
             " %s::timestamptz[], %s::numeric[],"
             " %s::int8[], %s::int8[], %s::text[], %s::text[])"
             " AS item (point_id, meter_id, service, start_at, end_at, factor, first, last, reason, actor)",
-            _columns(rows, 10),
+            columns_of(rows, 10),
         )
 
 

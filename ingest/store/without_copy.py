@@ -47,7 +47,7 @@ def has_copy(connection: Connection[Any]) -> bool:
 def selected(connection: Connection[Any], query: sql.Composable, columns: Sequence[tuple[str, str]]) -> Table:
     """Rows of a query without NULLs as a structured array: (name, PostgreSQL type) in the query's order."""
     cursor = connection.cursor(binary=True)
-    cursor.execute(query)
+    cursor.execute(query.as_bytes(connection))
     result = cursor.pgresult
     count = 0 if result is None else result.ntuples
     table = np.empty(count, [(name, _NATIVE[kind]) for name, kind in columns])

@@ -33,7 +33,7 @@ def rows_of(point_id: int, start_us: int, energy_j: list[int], version: int = 1)
 
 @pytest.fixture
 async def bulk(store: Any, place: Any) -> AsyncIterator[Any]:
-    """(synchronous connection, place): twelve hours of readings, one of them twice, an answer in quarantine, weather."""
+    """(synchronous connection, place): half a day of readings, one twice, one refused answer, weather."""
     items = [place.delivery(hour, 500 + hour) for hour in range(12)]
     items.append(place.delivery(3, 77, payload=b"other"))
     at = items[0][0].read_at
