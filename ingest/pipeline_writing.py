@@ -8,9 +8,9 @@ is quarantined under ``internal.<error>``.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection
@@ -112,7 +112,7 @@ class BatchWriter:
         log.error("delivery refused by the store", channel=delivery.channel, reason=f"{type(error).__name__}: {error}")
         reason = Rejected(f"internal.{type(error).__name__.lower()}", str(error).splitlines()[0][:500] or "no message")
         # Its own metadata may be what the database can't take (a NUL in a topic): keep the bytes, drop the rest.
-        plain = replace(
+        plain = msgspec.structs.replace(
             delivery,
             protocol=_plain(delivery.protocol),
             channel=_plain(delivery.channel),

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from psycopg import AsyncConnection
 
 from api.access import Actor
@@ -50,7 +50,9 @@ async def push(
     ]
     for index, item in enumerate(items):
         if item.meter is not None:
-            given[index] = replace(given[index], meter_id=await _meter_id(connection, actor, item.meter))
+            given[index] = msgspec.structs.replace(
+                given[index], meter_id=await _meter_id(connection, actor, item.meter)
+            )
     outcomes: list[Outcome] = []
     for start in range(0, len(given), _IN_FLIGHT):
         part = given[start : start + _IN_FLIGHT]
