@@ -52,7 +52,7 @@ async def import_lines(
         "links": lambda row: _link(row, sealer),
     }[kind]
     rows: list[Any] = []
-    for batch in batches(path, required=_REQUIRED[kind]):
+    for batch in batches(path, required=_REQUIRED[kind], refuse=report.leave_out):
         for number, cells in text_rows(batch):
             if any(cells.values()):
                 report.rows += 1

@@ -65,7 +65,7 @@ def _told(explanation: dict[str, Any]) -> str:
 def _events(path: Path, seasons: _Seasons) -> list[Event]:
     report = ImportReport("labels", str(path), dry_run=True)
     found = []
-    for batch in batches(path, required=_COLUMNS):
+    for batch in batches(path, required=_COLUMNS, refuse=report.leave_out):
         for number, cells in text_rows(batch):
             row = Row(number, cells, report)
             point, kind = row.text("point", required=True), row.choice("kind", KINDS, NO_FAULT)
