@@ -187,7 +187,7 @@ def _work(
     own = [place for place in everywhere if chosen is None or place.point_id in chosen]
     marks = touched.take(connection, sorted({meter for place in own for meter in place.meters}))
     if order.full or chosen is not None:
-        beginning = series.first_reading(connection) or now
+        beginning, _ = series.reading_span(connection, now)
         return {(place.point_id, place.service): beginning for place in own}
     work = {}
     for place in own:
@@ -204,10 +204,10 @@ def _silent_places(
     connection: Connection[Any], places: Sequence[Place], now: datetime
 ) -> dict[tuple[int, int], datetime]:
     """Places whose last known hour is long ago: silence touches no meter, but someone must hear of it."""
-    newest = consumption.newest_hours(connection, sorted({place.point_id for place in places}))
+    newest = consumption.newest_hours(connection, [(place.point_id, place.service) for place in places])
     found = {}
     for place in places:
-        last = newest.get(place.point_id)
+        last = newest.get((place.point_id, place.service))
         ended = place.newest["end_at"]
         if last is not None and ended is None and timedelta(hours=12) < now - last < SILENT:
             found[place.point_id, place.service] = last

@@ -83,8 +83,8 @@ def changes(
     new = computed(hourly, resolution)
     starts, n = new.bounds[:-1], len(new.bounds) - 1
     begin = _instant(int(starts[0]))
-    points = sorted({place.point_id for place in places})
-    stored = load_current(connection, points, resolution, begin, _instant(int(new.bounds[-1])))
+    points, services = sorted({place.point_id for place in places}), sorted({place.service for place in places})
+    stored = load_current(connection, points, resolution, begin, _instant(int(new.bounds[-1])), services=services)
     old = _matrices(stored, places, starts)
     first = np.searchsorted(new.bounds, write_from, side="right") - 1
     writable = np.arange(n)[None, :] >= np.maximum(first, 0)[:, None]

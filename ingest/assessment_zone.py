@@ -80,9 +80,8 @@ class Zone:
         self.cluster = cluster
         self.connection, self.name, self.places = connection, name, places
         self.run_id, self.now, self.progress = run_id, now, progress
-        self.beginning = series.first_reading(connection) or now
         # Where nobody reads any more (an imported history), the calendar ends with the last reading.
-        self.end = series.last_reading(connection, now) or now
+        self.beginning, self.end = series.reading_span(connection, now)
         self.registers = registers_of(connection, places)
         areas = sorted({place.newest["area_id"] for place in places})
         self.area_rows = {area: row for row, area in enumerate(areas)}
@@ -207,10 +206,11 @@ class Zone:
         return engine.days_of(scene, parts, self._history(whole), Season())
 
     def _history(self, whole: Grid) -> History:
-        points = sorted({place.point_id for place in self.places})
+        own = [(place.point_id, place.service) for place in self.places]
+        points, services = sorted({point for point, _ in own}), {service for _, service in own}
         begin, end = _instant(int(whole.hours[0])), _instant(int(whole.hours[-1]))
-        stored = load_current(self.connection, points, DAY, begin, end)
-        place_of = {(place.point_id, place.service): at for at, place in enumerate(self.places)}
+        stored = load_current(self.connection, points, DAY, begin, end, services=sorted(services))
+        place_of = {key: at for at, key in enumerate(own)}
         shape = (len(self.places), len(whole.days) - 1)
         energy, volume, usable = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.bool_)
         if len(stored):
@@ -223,8 +223,8 @@ class Zone:
             energy[row, column] = np.where(stored["energy_j"] == UNKNOWN, np.nan, stored["energy_j"] / 3.6e6)
             volume[row, column] = np.where(stored["volume_ml"] == UNKNOWN, np.nan, stored["volume_ml"] / 1e6)
             usable[row, column] = (stored["flags"] & UNUSABLE) == 0
-        newest = newest_hours(self.connection, points)
-        last = [microseconds(newest[place.point_id]) if place.point_id in newest else 0 for place in self.places]
+        newest = newest_hours(self.connection, own)
+        last = [microseconds(newest[key]) if key in newest else 0 for key in own]
         return History(energy, volume, usable, np.array(last, np.int64))
 
     def _weather(self, whole: Grid) -> NDArray[np.float32]:

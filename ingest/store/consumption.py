@@ -47,24 +47,32 @@ class NewRows:
 
 
 def load_current(
-    connection: Connection[Any], points: Sequence[int], resolution: int, start: datetime, end: datetime
+    connection: Connection[Any],
+    points: Sequence[int],
+    resolution: int,
+    start: datetime,
+    end: datetime,
+    *,
+    services: Sequence[int] = range(7),
 ) -> Table:
     """Current intervals of points that start in [start, end), in order of point, service and start.
 
     Columns: `point_id`, `service`, `start_us`, `version`, `energy_j`, `volume_ml` (`UNKNOWN` for NULL), `flags`,
     `method`.
     """
+    # With the service the key leads straight to the span; without it, each point is read from its first year on.
     query = sql.SQL(
         "SELECT point_id, service, start_at, version, coalesce(energy_j, {null}), coalesce(volume_ml, {null}),"
         " flags, method FROM consumption WHERE known_to = 'infinity' AND resolution = {resolution}"
         " AND start_at >= {start} AND start_at < {end} AND point_id = ANY({points}::int[])"
-        " ORDER BY point_id, service, start_at"
+        " AND service = ANY({services}::int2[]) ORDER BY point_id, service, start_at"
     ).format(
         null=sql.SQL("(-9223372036854775808)::int8"),
         resolution=sql.Literal(resolution),
         start=sql.Literal(start),
         end=sql.Literal(end),
         points=sql.Literal(list(points)),
+        services=sql.Literal(sorted(set(services))),
     )
     columns = [
         ("point_id", "int4"), ("service", "int2"), ("start_us", "timestamptz"), ("version", "int2"),
@@ -176,13 +184,14 @@ def finish_run(
     )
 
 
-def newest_hours(connection: Connection[Any], points: Sequence[int]) -> dict[int, datetime]:
-    """Start of the newest hour of each point that has any consumption; no row for a point without."""
-    return dict(
-        connection.execute(
-            "SELECT p.point_id, c.start_at FROM unnest(%s::int[]) AS p (point_id) CROSS JOIN LATERAL (SELECT start_at"
-            " FROM consumption c WHERE c.point_id = p.point_id AND c.resolution = 1 AND c.energy_j IS NOT NULL"
-            " ORDER BY c.service, c.start_at DESC LIMIT 1) c",
-            (list(points),),
-        ).fetchall()
-    )
+def newest_hours(connection: Connection[Any], places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], datetime]:
+    """Start of the newest hour with a value of each (point, service); nothing for one without."""
+    points, services = [point for point, _ in places], [service for _, service in places]
+    rows = connection.execute(
+        "SELECT p.point_id, p.service, c.start_at FROM unnest(%b::int[], %b::int2[]) AS p (point_id, service)"
+        " CROSS JOIN LATERAL (SELECT start_at FROM consumption c WHERE c.point_id = p.point_id"
+        " AND c.service = p.service AND c.resolution = 1 AND coalesce(c.energy_j, c.volume_ml) IS NOT NULL"
+        " ORDER BY c.start_at DESC LIMIT 1 OFFSET 0) c",
+        (Int4Array(points), Int2Array(services)),
+    ).fetchall()
+    return {(point, service): start for point, service, start in rows}

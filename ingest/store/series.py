@@ -140,7 +140,15 @@ _EDITS = """
 SELECT register_id, ts, value, kind FROM manual_reading
 WHERE state = 'approved' AND kind IN ('edit', 'estimate') AND register_id = ANY(%s) ORDER BY register_id, ts, manual_id
 """
-_FIRST_READING = "SELECT min(ts) FROM reading"
+# One look into the key a register: the whole of the readings would be read for a minimum over all.
+_SPAN = """
+SELECT min(first.ts), max(last.ts) FROM register r
+CROSS JOIN LATERAL (SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts LIMIT 1 OFFSET 0) first
+LEFT JOIN LATERAL (
+  SELECT ts FROM reading WHERE register_id = r.register_id AND ts <= %s ORDER BY ts DESC LIMIT 1 OFFSET 0
+) last ON true
+WHERE r.tariff = 0 AND r.storage = 0
+"""
 _POINTS_OF_METERS = "SELECT meter_id, point_id FROM installation WHERE meter_id = ANY(%s)"
 
 
@@ -184,16 +192,11 @@ def load_edits(connection: Connection[Any], registers: Sequence[int]) -> list[tu
     return connection.execute(_EDITS, (list(registers),)).fetchall()
 
 
-def first_reading(connection: Connection[Any]) -> datetime | None:
-    """Instant of the earliest reading of all."""
-    row = connection.execute(_FIRST_READING).fetchone()
-    return None if row is None else row[0]
-
-
-def last_reading(connection: Connection[Any], until: datetime) -> datetime | None:
-    """Instant of the latest reading of all up to an instant."""
-    row = connection.execute("SELECT max(ts) FROM reading WHERE ts <= %s", (until,)).fetchone()
-    return None if row is None else row[0]
+def reading_span(connection: Connection[Any], until: datetime) -> tuple[datetime, datetime]:
+    """Instants of the earliest reading of all and of the latest up to `until`; `until` twice where there is none."""
+    row = connection.execute(_SPAN, (until,)).fetchone()
+    first, last = row if row is not None else (None, None)
+    return first or until, last or until
 
 
 def points_by_code(connection: Connection[Any], codes: Sequence[str]) -> dict[str, int]:

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "series_read",
     "storage",
     "engine_year",
+    "incremental",
     "bulk_pull",
     "poller",
     "console",

@@ -84,8 +84,8 @@ async def test_consumption_is_written_in_versions_and_read_back_as_known(bulk: A
     key = (place.point_id, 1, HOUR, at, end)
     assert consumption.consumption_as_known(connection, *key, later - timedelta(hours=1))[0]["energy_j"] == 0
     assert consumption.consumption_as_known(connection, *key, later)[0]["energy_j"] == 1_000_000
-    assert consumption.newest_hours(connection, [place.point_id]) == {
-        place.point_id: instant_of(start_us) + timedelta(hours=hours - 1)
+    assert consumption.newest_hours(connection, [(place.point_id, 1), (place.point_id, 3)]) == {
+        (place.point_id, 1): instant_of(start_us) + timedelta(hours=hours - 1)
     }
     consumption.finish_run(connection, run, "done", later, points=1, intervals=hours, changed=1, message="")
 
