@@ -38,7 +38,7 @@ def detect(days: Days, limits: Behind) -> list[Finding]:
             Finding(
                 row, Kind.BEHIND, "H14", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]),
                 100.0 * (1.0 - float(share[row, first:end].max())), limits.percent, 100.0, "%",
-                stake, 0.9, {"lost_h": gone},
+                stake, 0.9, {"lost_h": gone}, int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found

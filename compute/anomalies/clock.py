@@ -26,6 +26,7 @@ def detect(days: Days, limits: Clock) -> list[Finding]:
             Finding(
                 row, Kind.CLOCK, "V2", grade(worst > limits.fail_s), int(days.bounds[first]), int(days.bounds[end]),
                 float(days.clock_s[row, end - 1]), -limits.warn_s, limits.warn_s, "s", 0.0, 0.95, {"worst_s": worst},
+                int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found

@@ -36,7 +36,7 @@ def detect(days: Days, limits: Inactive) -> list[Finding]:
             Finding(
                 row, Kind.USE_WHILE_INACTIVE, "V14", grade(end - begin >= limits.fail_days), int(days.bounds[begin]),
                 int(days.bounds[end]), total, 0.0, float(least[row]) * (end - begin), "kWh", total, 0.9,
-                {"state": float(days.state[row, end - 1]), "days": float(end - begin)},
+                {"state": float(days.state[row, end - 1]), "days": float(end - begin)}, int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found

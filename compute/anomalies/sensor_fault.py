@@ -73,7 +73,7 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
                 Finding(
                     row, Kind.SENSOR_FAULT, rule, Severity.CRITICAL if rule == "H7" else Severity.WARNING,
                     int(days.bounds[begin]), int(days.bounds[end]), seen, -limit[rule], limit[rule], UNITS[rule],
-                    lost, 0.9, {"days": float(end - begin)},
+                    lost, 0.9, {"days": float(end - begin)}, int(days.bounds[first + 1]),
                 )
             )  # fmt: skip
     return found

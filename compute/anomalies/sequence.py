@@ -51,5 +51,5 @@ def _finding(days: Days, span: tuple[int, int, int], kind: Kind, rule: str, seve
     stake = float(np.nansum(np.maximum(days.expected_kwh[row, first:end], 0.0)))
     return Finding(
         row, kind, rule, severity, int(days.bounds[first]), int(days.bounds[end]), float(end - first), 0.0, 0.0, "d",
-        stake, 0.9, {"rejected": float(np.sum(days.rejected[row, first:end]))},
+        stake, 0.9, {"rejected": float(np.sum(days.rejected[row, first:end]))}, int(days.bounds[first + 1]),
     )  # fmt: skip

@@ -66,6 +66,7 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
                 lost,
                 (0.95 if failed else 0.85) if known[row, last] else 0.6,
                 {"zero_h": hours_zero, "expected_kwh": lost, "hdd_k": float(np.nan_to_num(days.hdd_k[row, last]))},
+                int(days.bounds[first + 1]),
             )
         )
     return found
