@@ -12,8 +12,8 @@ from api.console.decisions import decision_buttons
 from api.console.evidence_chart import Expected, Mark
 from api.console.evidence_view import EvidenceView, Subject, loaded
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link
-from api.console.names import CAUSE_TEXTS, kind_text, state_text
-from api.console.refusals import warn
+from api.console.names import CAUSE_TEXTS, actor_text, kind_text, state_text
+from api.console.refusals import told_text, warn
 from api.console.session import Visitor
 from api.console.telegrams import device_card, telegrams_card
 from api.console.words import ACTIONS, FIGURES, word
@@ -195,10 +195,10 @@ def _history(visitor: Visitor, row: dict[str, Any]) -> None:
             [
                 (
                     texts.moment(event["at"]),
-                    event["actor"],
+                    actor_text(texts, event["actor"]),
                     word(texts, event["action"], ACTIONS)
                     + (f": {texts(CAUSE_TEXTS.get(event['cause'], event['cause']))}" if event["cause"] else ""),
-                    event["comment"] or "–",
+                    told_text(texts, event["comment"]) or "–",
                 )
                 for event in row["events"]
             ],

@@ -59,7 +59,7 @@ def frame(visitor: Visitor, title: str, *, current: str) -> Iterator[None]:
             with menu, ui.menu():
                 for address, text in entries:
                     ui.menu_item(text, on_click=lambda address=address: ui.navigate.to(address))
-    with ui.element("main").classes("hb-main").props('id="main"'):
+    with ui.element("div").classes("hb-main").props('id="main"'):
         yield
 
 

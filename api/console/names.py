@@ -46,6 +46,8 @@ INCIDENTS = {
     "gateway_outage": "no heat behind the gateway",
     "area_outage": "no heat in the area",
 }
+# Who acts without being a person.
+ACTORS = {"engine": "the rules", "system": "the service"}
 CAUSE_TEXTS = {
     "meter_defect": "meter defect",
     "sensor_defect": "sensor defect",
@@ -81,6 +83,11 @@ FLAGS = {
     Quality.SPIKE: "spike",
     Quality.RANGE: "out of range",
 }
+
+
+def actor_text(texts: Texts, name: str) -> str:
+    """Who did something: a person by name, the service in words."""
+    return texts(ACTORS[name]) if name in ACTORS else name
 
 
 def kind_text(texts: Texts, kind: str) -> str:

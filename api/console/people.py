@@ -13,6 +13,7 @@ from api.access import ROLES, SCOPES
 from api.console.code_words import AUDIT_ACTIONS
 from api.console.dialogs import dialog
 from api.console.frame import Html, card, empty, frame, grid, heading, item_row, link, pill
+from api.console.names import actor_text
 from api.console.refusals import warn
 from api.console.session import Visitor
 from api.console.words import word
@@ -218,7 +219,8 @@ def _log(visitor: Visitor, rows: list[dict[str, Any]], person: str) -> None:
             ],
             [
                 (
-                    texts.moment(row["at"]), row["actor"], word(texts, row["action"], AUDIT_ACTIONS), row["subject"],
+                    texts.moment(row["at"]), actor_text(texts, row["actor"]),
+                    word(texts, row["action"], AUDIT_ACTIONS), row["subject"],
                     Html(f"<code>{row['hash'][:12]}</code>"),
                 )
                 for row in rows

@@ -34,6 +34,7 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "a comment has at most {n} characters",
     "a view has a name of at most 100 characters",
     "no such alert",
+    "raised by {rule}",
     # audit and campaigns
     "{area} has its sample for the week of {week}",
     "{area} has no points",

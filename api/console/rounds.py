@@ -14,6 +14,7 @@ from api.console.texts import marked
 from api.console.words import word
 from api.field import campaigns, service
 from ingest.errors import IngestError
+from ingest.store import areas as area_store
 
 MOST, SHOWN = 500, 100
 # How a campaign calls what it heard -> how the report's columns call it.
@@ -53,11 +54,13 @@ async def route_page(visitor: Visitor, area: str, *, only: str = "") -> None:
     texts, now = visitor.texts, visitor.parts.clock.now()
     async with visitor.connection() as connection:
         rows = await service.route(connection, visitor.actor, area, since=now - timedelta(days=1))
+        known = await area_store.areas(connection)
+    name = next((one.name for one in known if one.code == area), area)
     left_out = {"unread": "is_read", "check": "is_unchecked"}.get(only)
     shown = [row for row in rows if left_out is None or not {**row, "is_unchecked": not row["field_check"]}[left_out]]
     base = f"/field/routes/{quote(area)}"
     with frame(visitor, texts("Routes"), current="/field"):
-        heading(texts("Route of {area}", area=area), texts("{n} points", n=texts.number(len(shown))))
+        heading(texts("Route of {area}", area=name), texts("{n} points", n=texts.number(len(shown))))
         with ui.element("div").classes("hb-tools"):
             tabs(
                 [(f"{base}?only={key}", texts(text)) for key, text in _ROUTE_TABS],

@@ -30,7 +30,7 @@ def _calls(path: Path) -> Iterator[str]:
 def message_ids() -> set[str]:
     """Texts in calls and in the tables of words."""
     found = {text for path in CONSOLE.glob("*.py") for text in _calls(path)}
-    tables = (names.KINDS, names.STATES, names.SERVICES, names.CAUSE_TEXTS, names.FLAGS, names.INCIDENTS)
+    tables = (names.KINDS, names.STATES, names.SERVICES, names.CAUSE_TEXTS, names.FLAGS, names.INCIDENTS, names.ACTORS)
     for table in (*tables, *words.TABLES, *code_words.TABLES, refusals.BY_CODE):
         found |= set(table.values())
     found |= set(refusals.TEMPLATES)
