@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compute.estimation import GapLimits
+from compute.estimation_beyond import BeyondLimits
 from compute.rules import Rule, RuleSet, Thresholds
 from compute.validation.limits import HourLimits
 
@@ -25,6 +26,7 @@ FIRST_STAGE: tuple[Thresholds, ...] = (
     Thresholds("hours", HourLimits),
     Thresholds("gaps", GapLimits),
     Thresholds("range", Range),
+    Thresholds("beyond", BeyondLimits),
 )
 
 

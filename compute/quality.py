@@ -55,6 +55,7 @@ class Method(IntEnum):
     CONTRACT = 8  # no index at the end: the contract's profile
     EXTRAPOLATED = 9  # past the last reading, by the point's own switch
     EDITED = 10  # bounded by an approved edit
+    BALANCE = 11  # no index at the end: check meter, or the balance of the building
 
 
 # ESPI quality-of-reading codes, most telling first.

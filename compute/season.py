@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.findings import group_median
-from compute.kernels.compiled import Bool, Float64, Int64
+from compute.kernels.compiled import Bool, Float32, Float64, Int64
 
 MIN_POINTS = 5
 
@@ -69,6 +69,17 @@ def climate(
         size = heated_area_m2[rows, None]
         per_m2 = _median(use / size) if np.isfinite(size).sum() >= MIN_POINTS else np.full(d, np.nan)
         result.peer_kwh[rows] = np.where(enough, np.where(np.isfinite(size), per_m2 * size, load), np.nan)
+    return result
+
+
+def degree_days(outdoor_c: Float32, days: Int64, base_c: float) -> Float64:
+    """(d,) heating degree days of hourly outside temperatures (h,); NaN where fewer than half of a day is known."""
+    result = np.full(len(days) - 1, np.nan)
+    for d in range(len(result)):
+        own = outdoor_c[days[d] : days[d + 1]]
+        known = own[np.isfinite(own)]
+        if 2 * len(known) >= len(own):
+            result[d] = max(0.0, base_c - float(known.mean()))
     return result
 
 

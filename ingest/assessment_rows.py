@@ -25,13 +25,13 @@ Bool = NDArray[np.bool_]
 
 MISSING = int(Quality.MISSING)
 # Share of an estimated interval that its true value may differ by, where the method has no better measure.
-DOUBT = {0: 0.0, 1: 0.25, 2: 0.15, 3: 0.35, 4: 0.30, 5: 0.75, 6: 0.4, 7: 0.5, 8: 0.6, 9: 0.5, 10: 0.1}
+DOUBT = {0: 0.0, 1: 0.25, 2: 0.15, 3: 0.35, 4: 0.30, 5: 0.75, 6: 0.4, 7: 0.5, 8: 0.6, 9: 0.5, 10: 0.1, 11: 0.35}
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
     """Intervals of one resolution, (p, n) each; `UNKNOWN` where there is no value; `inside`: between first and last
-    reading.
+    reading; `doubt_j`: standard uncertainty of estimates without an index, None where there are none.
     """
 
     bounds: Int64
@@ -40,6 +40,7 @@ class Computed:
     flags: Int64
     method: Int64
     inside: Bool
+    doubt_j: Int64 | None = None
 
 
 def computed(hourly: Hourly, resolution: int) -> Computed:
@@ -71,16 +72,15 @@ def _between(known: Bool) -> Bool:
 def changes(
     connection: Connection[object],
     places: Sequence[Place],
-    hourly: Hourly,
+    new: Computed,
     resolution: int,
     write_from: Int64,
     rule_set: Int64,
 ) -> NewRows:
-    """New versions of the intervals of `places` that differ from what is stored.
+    """New versions of the intervals of `places` that differ from what is stored; `new`: what was computed.
 
     `write_from`: (p,) microseconds; earlier intervals are left alone. `rule_set`: (p,) rule set of each place.
     """
-    new = computed(hourly, resolution)
     starts, n = new.bounds[:-1], len(new.bounds) - 1
     begin = _instant(int(starts[0]))
     points, services = sorted({place.point_id for place in places}), sorted({place.service for place in places})
@@ -108,7 +108,7 @@ def changes(
         duration_s=np.diff(new.bounds)[column] // 1_000_000,
         energy_j=energy,
         volume_ml=np.where(lost, UNKNOWN, new.volume_ml[row, column]),
-        uncertainty_j=_uncertainty(energy, method),
+        uncertainty_j=_uncertainty(energy, method, None if new.doubt_j is None else new.doubt_j[row, column]),
         flags=np.where(lost, MISSING, new.flags[row, column]),
         method=method,
         rule_set_id=rule_set[row],
@@ -116,10 +116,11 @@ def changes(
     )
 
 
-def _uncertainty(energy: Int64, method: Int64) -> Int64:
+def _uncertainty(energy: Int64, method: Int64, told: Int64 | None) -> Int64:
     doubt = np.array([DOUBT[number] for number in range(len(DOUBT))])[method]
     known = (energy != UNKNOWN) & (method > 0)
-    return np.where(known, np.rint(np.where(known, energy, 0) * doubt).astype(np.int64), UNKNOWN)
+    usual = np.where(known, np.rint(np.where(known, energy, 0) * doubt).astype(np.int64), UNKNOWN)
+    return usual if told is None else np.where(told == UNKNOWN, usual, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,24 @@ from psycopg import Connection
 from compute import engine
 from compute.consumption import empty_intervals
 from compute.days import Days, select_points
+from compute.estimation_beyond import BeyondLimits, YearAgo
 from compute.findings import Finding
 from compute.first_stage import FirstStage, first_stage
 from compute.kernels.daily import DayFigures
 from compute.kernels.heat import HeatFigures
 from compute.rules import RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
-from compute.season import Season
+from compute.season import Season, degree_days
 from compute.series import Grid
 from compute.view import UNUSABLE
+from ingest.assessment_beyond import Filled, Waiting, fill_row, laid_over, needy, waiting_of
 from ingest.assessment_cluster import Cluster
 from ingest.assessment_findings import publish
 from ingest.assessment_loading import Place, grid_of, inputs_of, points_table, registers_of, states_table
-from ingest.assessment_rows import DAY, HOUR, changes
+from ingest.assessment_rows import DAY, HOUR, changes, computed
 from ingest.store import series
 from ingest.store.consumption import UNKNOWN, load_current, newest_hours, write_versions
+from ingest.store.estimates import drop_inputs, load_switches, write_inputs
 from ingest.store.packing import microseconds
 
 Int64 = NDArray[np.int64]
@@ -44,6 +47,8 @@ CHUNK_PLACES = 1000
 LOOK_BACK = timedelta(days=8)
 # Days of stored consumption that the judgement sees before the earliest change: a signature's window and some weeks.
 HISTORY = timedelta(days=75)
+# Last year's same weekday.
+YEAR = timedelta(weeks=52)
 # Changes are grouped by age, so that one late reading does not load a month for everybody.
 AGES = (timedelta(days=2), timedelta(days=10), timedelta(days=40))
 # A new reading may change what the last readings before it were taken for.
@@ -89,6 +94,8 @@ class Zone:
         self.rule_sets = series.load_rule_sets(connection)
         self.rule_set_of = np.array([self.rule_sets[place.newest["rule_group_id"]][0] for place in places], np.int64)
         self.sets = {number: RuleSet(number, settings) for number, settings in self.rule_sets.values()}
+        self.switches = load_switches(connection)
+        self.waiting: list[Waiting] = []
         self.intervals = self.changed = 0
 
     def assess(self, work: Mapping[tuple[int, int], datetime]) -> ZoneResult:
@@ -101,6 +108,7 @@ class Zone:
         start = min(int(part.grid.hours[0]) for part in parts)
         self.progress("judging", len(due), len(due))
         days = self._days(parts, _instant(start) - HISTORY)
+        self._write_waiting(days)
         found = self._judge(days, parts)
         published = publish(
             self.connection, self.places, days, found, self._assessed(parts), self.rule_set_of, self.run_id, self.now
@@ -185,11 +193,64 @@ class Zone:
         # A day's marks are set when it is complete: they may reach back to its midnight.
         midnights = whole.day_bounds[np.maximum(np.searchsorted(whole.day_bounds, write_from, side="right") - 1, 0)]
         kept = np.where(late, np.int64(2**62), midnights)
-        for resolution in (HOUR, DAY):
-            new = changes(self.connection, places, result, resolution, kept, self.rule_set_of[rows])
-            self.changed += write_versions(self.connection, new, run_id=self.run_id, known_from=self.now)
+        waiting = needy(places, result, self.switches, BeyondLimits().least_h) & ~late
+        if waiting.any():
+            # What no index covers needs the days of the others: it is written when they are known.
+            self.waiting.append(waiting_of(places, result, kept, waiting))
+            kept = np.where(waiting, np.int64(2**62), kept)
+        measured = [(places[at].point_id, places[at].service) for at in np.flatnonzero(~waiting & ~late)]
+        drop_inputs(self.connection, measured, _instant(int(whole.hours[0])))
+        self._write(places, result, kept, rows)
         self.intervals += result.energy.bits.size
         return _daily_only(result, ~late), [int(at) for at in rows[late]]
+
+    def _write(
+        self, places: Sequence[Place], hourly: Hourly, write_from: Int64, rows: Int64, filled: Sequence[Filled] = ()
+    ) -> None:
+        for resolution in (HOUR, DAY):
+            made = computed(hourly, resolution)
+            if filled:
+                made = laid_over(made, resolution, hourly.grid.days, filled)
+            new = changes(self.connection, places, made, resolution, write_from, self.rule_set_of[rows])
+            self.changed += write_versions(self.connection, new, run_id=self.run_id, known_from=self.now)
+
+    def _write_waiting(self, days: Days) -> None:
+        """The places with holes, now that the days of the others are known."""
+        for one in self.waiting:
+            years = self._last_years(one.places, days)
+            filled, made = [], []
+            for at, place in enumerate(one.places):
+                limits = self.sets[int(self.rule_set_of[one.hourly.rows[at]])].of("beyond", BeyondLimits)
+                until = self.switches.get(place.newest["meter_id"])
+                part, inputs = fill_row(place, one.hourly, at, days, years.get(place.point_id), until, limits)
+                filled.append(part)
+                made += inputs
+            self._write(one.places, one.hourly, one.write_from, one.hourly.rows, filled)
+            since = [(place.point_id, place.service, _instant(int(one.hourly.grid.hours[0]))) for place in one.places]
+            write_inputs(self.connection, made, since, self.run_id)
+
+    def _last_years(self, places: Sequence[Place], days: Days) -> dict[int, YearAgo]:
+        """The days 52 weeks before those of the view, of places that have any."""
+        zone = ZoneInfo(self.name)
+        first, last = (_instant(int(days.bounds[at])).astimezone(zone).date() - YEAR for at in (0, -2))
+        before = grid_of(self.name, first, last)
+        stored = load_current(
+            self.connection, sorted({place.point_id for place in places}), DAY, _instant(int(before.hours[0])),
+            _instant(int(before.hours[-1])),
+        )  # fmt: skip
+        if len(stored) == 0:
+            return {}
+        weather, bounds = self._weather(before), before.day_bounds
+        found = {}
+        for place in places:
+            own = stored[(stored["point_id"] == place.point_id) & (stored["service"] == place.service)]
+            fits = (own["energy_j"] != UNKNOWN) & ((own["flags"] & UNUSABLE) == 0)
+            energy = np.full(len(bounds) - 1, np.nan)
+            energy[np.searchsorted(bounds, own["start_us"][fits])] = own["energy_j"][fits] / 3.6e6
+            if len(own):
+                outdoor = weather[self.area_rows[place.newest["area_id"]]]
+                found[place.point_id] = YearAgo(energy, degree_days(outdoor, before.days, Season().base_c))
+        return found
 
     def _under(self, inputs: Inputs, rows: Int64, sets: Mapping[int, RuleSet] | None = None) -> Inputs:
         """The inputs of `rows` under the first-stage thresholds of their rule sets."""

@@ -27,7 +27,7 @@ SELECT point_id, service, coalesce(sum(energy_j), 0)::int8 AS energy_j, sum(volu
        coalesce(sum(CASE WHEN service IN (3, 4, 6) THEN volume_ml ELSE energy_j END)
                 FILTER (WHERE flags & 65536 <> 0), 0)::int8 AS edited,
        coalesce(sum(CASE WHEN service IN (3, 4, 6) THEN volume_ml ELSE energy_j END)
-                FILTER (WHERE method BETWEEN 6 AND 9), 0)::int8 AS beyond,
+                FILTER (WHERE method BETWEEN 6 AND 9 OR method = 11), 0)::int8 AS beyond,
        coalesce(sum(uncertainty_j), 0)::int8 AS uncertainty, sum(duration_s)::int8 AS seconds,
        coalesce(sum(duration_s) FILTER (WHERE flags & 2 <> 0), 0)::int8 AS missing_s,
        coalesce(sum(duration_s) FILTER (WHERE flags & 32768 <> 0), 0)::int8 AS estimated_s,
