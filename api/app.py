@@ -25,6 +25,8 @@ from api.limits import BodyLimit, SecurityHeaders
 from api.openapi import document
 from api.people.endpoints import router as people
 from api.people.notification_endpoints import router as notifications
+from api.people.oidc import provider_from_settings
+from api.people.oidc_endpoints import router as openid
 from api.problems import register_problem_handlers
 from api.readings.endpoints import router as readings
 from api.registry.endpoints import router as registry_room
@@ -51,6 +53,7 @@ _ROOMS: Final = (
     rules,
     billing,
     people,
+    openid,
     notifications,
 )
 _SMALL_BODY: Final = 1024 * 1024
@@ -76,6 +79,7 @@ def create_app(
     ----------
     registry : where metrics are counted; give the pipeline's to show both.
     """
+    provider_from_settings(settings)  # half a configuration is told at the start, not at the first login
     parts = Context(settings, pool, pipeline, directory, clock or SystemClock())
 
     @asynccontextmanager

@@ -56,6 +56,12 @@ class Settings:
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_name: str = "OpenID"
+    oidc_scopes: str = "openid profile email"
+    oidc_role_claim: str = "roles"
+    oidc_roles: str = ""
+    oidc_area_claim: str = ""
+    public_url: str = ""
     notify_urls: str = field(default="", repr=False)
     map_tiles: str = ""
     map_attribution: str = ""

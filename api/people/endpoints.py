@@ -81,9 +81,7 @@ async def log_in(body: Login, connection: Connection, parts: Parts, request: Req
         return problem_from_error(result, request.url.path)
     token, person = result
     answer = JSONResponse({"name": person["name"], "role": person["role"], "language": person["language"]}, 201)
-    seconds = int(service.SESSION.total_seconds())
-    secure = parts.settings.cookie_secure
-    answer.set_cookie(COOKIE, token, max_age=seconds, httponly=True, secure=secure, samesite="strict", path="/")
+    service.set_session_cookie(answer, token, secure=parts.settings.cookie_secure)
     return answer
 
 
