@@ -36,12 +36,13 @@ def live_fleet(
     """
     if scenario not in SCENARIOS:
         raise ValueError(f"no scenario is named {scenario!r}; known: {', '.join(SCENARIOS)}")
-    at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    at = at.astimezone(UTC)
+    hour = at.replace(minute=0, second=0, microsecond=0)
     if scenario == "demo" and not climates:
-        return demo(seed=seed, meters=meters or SCENARIOS[scenario].meters, origin=at), at
+        return demo(seed=seed, meters=meters or SCENARIOS[scenario].meters, origin=hour), at
     if scenario == "training":
-        fleet = fleet_of(scenario, seed=seed, meters=meters, start=at - TRAINING_LEAD, climates=climates)
+        fleet = fleet_of(scenario, seed=seed, meters=meters, start=hour - TRAINING_LEAD, climates=climates)
         return fleet, fleet.start + TRAINING_LEAD
-    fleet = fleet_of(scenario, seed=seed, meters=meters, days=SPAN_DAYS, start=at - LEAD, climates=climates)
+    fleet = fleet_of(scenario, seed=seed, meters=meters, days=SPAN_DAYS, start=hour - LEAD, climates=climates)
     fleet.keep_all()
     return fleet, at

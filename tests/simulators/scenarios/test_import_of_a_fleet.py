@@ -11,12 +11,12 @@ import pytest
 from simulators.season_drama import TURNS_OF_STATE
 
 SMALL = {
-    "demo": "--days 15",
-    "season": "--meters 130 --days 120",
-    "season-rich": "--meters 130 --days 100 --from 2024-11-01 --climate beijing",
-    "chaos": "--meters 60 --days 20",
-    "town": "--meters 140 --days 90 --interval day",
-    "training": "--meters 50",
+    "demo": "--days 4",
+    "season": "--meters 120 --days 100",
+    "season-rich": "--meters 120 --days 100 --from 2024-11-01 --climate beijing --interval day",
+    "chaos": "--meters 60 --days 14",
+    "town": "--meters 140 --days 90 --interval day --display 10kWh",
+    "training": "--meters 50 --interval day",
 }
 
 
