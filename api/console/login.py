@@ -1,11 +1,23 @@
 """Logging in and out. The password goes to the HTTP interface, which answers with the session cookie."""
 
 from html import escape
+from typing import Final
+from urllib.parse import quote
 
 from nicegui import ui
 
 from api.console.frame import language_switch
-from api.console.texts import Texts
+from api.console.texts import Texts, marked
+
+# Why the OpenID provider's answer opened nothing, by the code that the service sends along.
+_REFUSED: Final = {
+    "login.no_role": marked("Your account there gives you no role here: ask an administrator."),
+    "login.no_area": marked("Your account there gives you no role here: ask an administrator."),
+    "login.locked": marked("You are locked out: ask an administrator."),
+    "login.name_taken": marked("Somebody else has your name here: ask an administrator."),
+    "login.provider": marked("The login service does not answer: try again in a moment."),
+}
+_REFUSED_SOMEHOW: Final = marked("The login did not succeed: try again.")
 
 # The listener stands on the document: a submit that comes before the form is drawn is none. Only paths of this console
 # are followed after the log-in, never another site's address.
@@ -32,8 +44,8 @@ document.addEventListener('submit', async (event) => {
 """
 
 
-def login_page(texts: Texts) -> None:
-    """A name, a password, a button."""
+def login_page(texts: Texts, *, provider: str | None = None, following: str = "/", refused: str = "") -> None:
+    """A name, a password, a button; another one where an OpenID `provider` is configured."""
     ui.page_title(f"{texts('Log in')} · Heatbook")
     ui.query("html").props(f'lang="{"zh-CN" if texts.language == "zh" else "en"}"')
     words = {
@@ -46,6 +58,12 @@ def login_page(texts: Texts) -> None:
         "away": texts("No connection to the service: try again in a moment."),
     }
     shown = {key: escape(text) for key, text in words.items()}
+    message = escape(texts(_REFUSED.get(refused, _REFUSED_SOMEHOW))) if refused else ""
+    other = ""
+    if provider is not None:
+        address = f"/api/v1/session/openid?next={quote(following, safe='')}"
+        label = escape(texts("Log in with {provider}", provider=provider))
+        other = f'<a class="hb-openid" href="{escape(address)}">{label}</a>'
     ui.html(
         f"""
         <main class="hb-login">
@@ -56,8 +74,9 @@ def login_page(texts: Texts) -> None:
             <label>{shown["name"]}<input name="name" autocomplete="username" required autofocus></label>
             <label>{shown["password"]}
               <input name="password" type="password" autocomplete="current-password" required></label>
-            <div id="hb-message" role="alert" class="hb-bad"></div>
+            <div id="hb-message" role="alert" class="hb-bad">{message}</div>
             <button type="submit">{shown["enter"]}</button>
+            {other}
           </form>
         </main>
         """,

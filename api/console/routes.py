@@ -74,7 +74,10 @@ async def _shown(
 def _pages(parts: Context) -> None:
     @_page("/login")
     async def login(request: Request) -> None:
-        login_page(texts_of(request, parts))
+        asked, settings = request.query_params, parts.settings
+        provider = settings.oidc_name if settings.oidc_issuer else None
+        following, refused = asked.get("next", "/"), asked.get("refused", "")
+        login_page(texts_of(request, parts), provider=provider, following=following, refused=refused)
 
     @_page("/")
     async def overview(request: Request) -> Response | None:

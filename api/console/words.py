@@ -113,6 +113,7 @@ ACTIONS: Final = {
     "comment": "commented",
     "snooze": "snoozed",
     "wake": "woken up",
+    "escalate": "given to the lead: overdue",
     "suppress": "suppressed",
     "field_check": "field check ordered",
     "resolve": "resolved",
