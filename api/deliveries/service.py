@@ -14,6 +14,7 @@ from ingest.decoding import ALIASES, PROTOCOLS, decode
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.model import Decoded, Outcome, Resolved
 from ingest.store import audit, deliveries, discovered, lookup, quarantine, registry, writes
+from ingest.store import readings as stored_readings
 from ingest.store.database import Pool
 from protocols.errors import ProtocolError
 from protocols.registers import Register
@@ -99,7 +100,7 @@ async def get(connection: AsyncConnection[Any], actor: Actor, delivery_id: int, 
     end = row["arrived_at"] + timedelta(days=1)
     read_at = details.get("read_at")
     start = datetime.fromisoformat(read_at) if isinstance(read_at, str) else row["arrived_at"]
-    readings = await lookup.delivery_readings(connection, delivery_id, start - timedelta(days=800), end)
+    readings = await stored_readings.of_delivery(connection, delivery_id, start - timedelta(days=800), end)
     return {
         **row,
         "hex": payload.hex(),

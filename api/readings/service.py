@@ -8,10 +8,11 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.billing.explanation import flag_names
-from compute.quality import Method
 from compute.billing import rounded
+from compute.quality import Method
 from ingest.errors import InvalidInputError, NotFoundError
 from ingest.store import lookup, registry
+from ingest.store import readings as stored_readings
 from ingest.store.meters import Meter
 from ingest.store.points import Point
 from protocols.registers import Register
@@ -61,7 +62,7 @@ async def readings(
         known = {number: row for number, row in known.items() if row.register.name == register}
         if not known:
             raise NotFoundError(f"the meter has no register {register!r}", field="register")
-    rows = await lookup.readings(connection, sorted(known), start, end, position=position, limit=limit)
+    rows = await stored_readings.of_registers(connection, sorted(known), start, end, position=position, limit=limit)
     return [_reading(row, known[row["register_id"]].register) for row in rows]
 
 

@@ -48,81 +48,59 @@ class MeterNews:
     clock_drift_s: float | None = None
 
 
+# Column -> type, and how news meets what stands there: counters add up, the latest known stays, the rest is replaced.
+_Columns = dict[str, tuple[str, str]]
+_ADD, _LATEST, _SET = "h.{0} + excluded.{0}", "coalesce(excluded.{0}, h.{0})", "excluded.{0}"
+_ANSWERS: _Columns = {
+    "last_attempt_at": ("timestamptz", _LATEST),
+    "last_success_at": ("timestamptz", _LATEST),
+    "attempts": ("int8", _ADD),
+    "successes": ("int8", _ADD),
+    "timeouts": ("int8", _ADD),
+    "checksum_errors": ("int8", _ADD),
+    "collisions": ("int8", _ADD),
+    "latency_ms": ("real", _LATEST),
+    "last_error": ("text", _SET),
+}
+_OF_GATEWAY: _Columns = {
+    "worker": ("text", _SET),
+    "connected": ("boolean", _SET),
+    "refusals": ("int8", _ADD),
+    **_ANSWERS,
+}
+_OF_METER: _Columns = {
+    "consecutive_failures": ("int", _SET),
+    "clock_drift_s": ("real", _LATEST),
+    **_ANSWERS,
+}
+
+
 async def report_gateways(connection: AsyncConnection[Any], news: Sequence[GatewayNews]) -> None:
-    """Add counters of gateways."""
-    rows = sorted(news, key=lambda item: item.gateway_id)
-    if not rows:
-        return
-    await connection.execute(
-        "INSERT INTO gateway_health AS h (gateway_id, worker, connected, last_attempt_at, last_success_at, attempts,"
-        " successes, timeouts, checksum_errors, collisions, refusals, latency_ms, last_error)"
-        " SELECT n.id, n.worker, n.connected, n.attempt_at, n.success_at, n.attempts, n.successes,"
-        " n.timeouts, n.checksums,"
-        " n.collisions, n.refusals, n.latency, coalesce(n.error, '') FROM unnest(%s::int[], %s::text[], %s::boolean[],"
-        " %s::timestamptz[], %s::timestamptz[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[],"
-        " %s::real[], %s::text[]) AS n (id, worker, connected, attempt_at, success_at, attempts, successes, timeouts,"
-        " checksums, collisions, refusals, latency, error) JOIN gateway g ON g.gateway_id = n.id"
-        " ON CONFLICT (gateway_id) DO UPDATE SET worker = excluded.worker, connected = excluded.connected,"
-        " last_attempt_at = coalesce(excluded.last_attempt_at, h.last_attempt_at),"
-        " last_success_at = coalesce(excluded.last_success_at, h.last_success_at),"
-        " attempts = h.attempts + excluded.attempts, successes = h.successes + excluded.successes,"
-        " timeouts = h.timeouts + excluded.timeouts, checksum_errors = h.checksum_errors + excluded.checksum_errors,"
-        " collisions = h.collisions + excluded.collisions, refusals = h.refusals + excluded.refusals,"
-        " latency_ms = coalesce(excluded.latency_ms, h.latency_ms), last_error = excluded.last_error,"
-        " updated_at = now()",
-        [
-            [item.gateway_id for item in rows],
-            [item.worker for item in rows],
-            [item.connected for item in rows],
-            [item.last_attempt_at for item in rows],
-            [item.last_success_at for item in rows],
-            [item.attempts for item in rows],
-            [item.successes for item in rows],
-            [item.timeouts for item in rows],
-            [item.checksum_errors for item in rows],
-            [item.collisions for item in rows],
-            [item.refusals for item in rows],
-            [item.latency_ms for item in rows],
-            [item.last_error for item in rows],
-        ],
-    )
+    """Add counters of gateways; those that were unregistered meanwhile are passed over."""
+    await _report(connection, "gateway", _OF_GATEWAY, news)
 
 
 async def report_meters(connection: AsyncConnection[Any], news: Sequence[MeterNews]) -> None:
     """Add counters of meters; those that were unregistered meanwhile are passed over."""
-    rows = sorted(news, key=lambda item: item.meter_id)
-    if not rows:
+    await _report(connection, "meter", _OF_METER, news)
+
+
+async def _report(
+    connection: AsyncConnection[Any], what: str, columns: _Columns, news: Sequence[GatewayNews] | Sequence[MeterNews]
+) -> None:
+    if not news:
         return
+    key = f"{what}_id"
+    # By number, so that two workers never wait for each other in a circle.
+    rows = sorted(news, key=lambda item: int(getattr(item, key)))
+    names = [key, *columns]
+    arrays = ", ".join(f"%s::{kind}[]" for kind in ("int", *(kind for kind, _ in columns.values())))
+    changes = ", ".join(f"{name} = {how.format(name)}" for name, (_, how) in columns.items())
+    values = [[getattr(item, name) for item in rows] for name in names]
+    values[names.index("last_error")] = [item.last_error or "" for item in rows]
     await connection.execute(
-        "INSERT INTO meter_health AS h (meter_id, last_attempt_at, last_success_at, attempts, successes,"
-        " consecutive_failures, timeouts, checksum_errors, collisions, latency_ms, last_error, clock_drift_s)"
-        " SELECT n.id, n.attempt_at, n.success_at, n.attempts, n.successes, n.failures, n.timeouts, n.checksums,"
-        " n.collisions, n.latency, coalesce(n.error, ''), n.drift FROM unnest(%s::int[], %s::timestamptz[],"
-        " %s::timestamptz[], %s::int8[], %s::int8[], %s::int[], %s::int8[], %s::int8[], %s::int8[],"
-        " %s::real[], %s::text[],"
-        " %s::real[]) AS n (id, attempt_at, success_at, attempts, successes, failures, timeouts, checksums, collisions,"
-        " latency, error, drift) JOIN meter m ON m.meter_id = n.id"
-        " ON CONFLICT (meter_id) DO UPDATE SET"
-        " last_attempt_at = coalesce(excluded.last_attempt_at, h.last_attempt_at),"
-        " last_success_at = coalesce(excluded.last_success_at, h.last_success_at),"
-        " attempts = h.attempts + excluded.attempts, successes = h.successes + excluded.successes,"
-        " consecutive_failures = excluded.consecutive_failures, timeouts = h.timeouts + excluded.timeouts,"
-        " checksum_errors = h.checksum_errors + excluded.checksum_errors, collisions = h.collisions +"
-        " excluded.collisions,"
-        " latency_ms = coalesce(excluded.latency_ms, h.latency_ms), last_error = excluded.last_error,"
-        " clock_drift_s = coalesce(excluded.clock_drift_s, h.clock_drift_s), updated_at = now()",
-        [
-            [item.meter_id for item in rows],
-            [item.last_attempt_at for item in rows],
-            [item.last_success_at for item in rows],
-            [item.attempts for item in rows],
-            [item.successes for item in rows],
-            [item.consecutive_failures for item in rows],
-            [item.timeouts for item in rows],
-            [item.checksum_errors for item in rows],
-            [item.collisions for item in rows],
-            [item.latency_ms for item in rows],
-            [item.last_error for item in rows],
-            [item.clock_drift_s for item in rows],
-        ],
+        f"INSERT INTO {what}_health AS h ({', '.join(names)})"
+        f" SELECT {', '.join(f'n.{name}' for name in names)} FROM unnest({arrays}) AS n ({', '.join(names)})"
+        f" JOIN {what} USING ({key}) ON CONFLICT ({key}) DO UPDATE SET {changes}, updated_at = now()",
+        values,
     )

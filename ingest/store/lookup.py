@@ -1,7 +1,7 @@
-"""What the API reads of the stream: readings, consumption as known on a day, deliveries with what came of them.
+"""What the API reads of the stream: consumption as known on a day, deliveries with their quarantine entries.
 
 `areas` restricts to a person's areas, None means all; a meter without an installation belongs to no area and is shown
-to everyone (somebody has to find it). Pages are keysets: a caller gives the last row's position.
+to everyone (somebody has to find it).
 """
 
 from datetime import datetime
@@ -12,12 +12,6 @@ from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 
-_READINGS: Final = """
-SELECT r.ts, r.register_id, r.value, r.delivery_id, r.version, r.flags FROM reading r
-WHERE r.register_id = ANY(%(registers)s) AND r.ts >= %(start)s AND r.ts < %(end)s
-  AND (%(ts)s::timestamptz IS NULL OR (r.ts, r.register_id, r.version) > (%(ts)s, %(register)s, %(version)s))
-ORDER BY r.ts, r.register_id, r.version LIMIT %(limit)s
-"""
 _CONSUMPTION: Final = """
 SELECT c.start_at, c.duration_s, c.energy_j, c.volume_ml, c.flags, c.method, c.version, c.run_id, c.rule_set_id,
        c.uncertainty_j, c.known_from FROM consumption c
@@ -46,38 +40,10 @@ SELECT d.delivery_id, d.arrived_at, d.meter_id, d.gateway_id, d.protocol, d.chan
        q.quarantine_id, q.code, q.message, q.byte_offset, q.field, q.state AS quarantine_state
 FROM delivery d LEFT JOIN quarantine q USING (delivery_id) WHERE d.delivery_id = %s
 """
-_DELIVERY_READINGS: Final = """
-SELECT r.ts, r.register_id, r.value, r.version, r.flags, g.name, g.quantity, g.unit, g.scale, g.meter_id, m.serial
-FROM reading r JOIN register g USING (register_id) JOIN meter m USING (meter_id)
-WHERE r.delivery_id = %(delivery)s AND r.ts BETWEEN %(start)s AND %(end)s ORDER BY r.ts, r.register_id LIMIT 2000
-"""
 
 
 async def _rows(connection: AsyncConnection[Any], query: Any, values: Any) -> list[Row]:
     return await (await connection.cursor(row_factory=dict_row).execute(query, values)).fetchall()
-
-
-async def readings(
-    connection: AsyncConnection[Any],
-    register_ids: list[int],
-    start: datetime,
-    end: datetime,
-    *,
-    position: tuple[datetime, int, int] | None = None,
-    limit: int = 1_000,
-) -> list[Row]:
-    """Readings in [start, end) after `position` (ts, register_id, version), every version, in that order."""
-    ts, register, version = position or (None, None, None)
-    values = {
-        "registers": register_ids,
-        "start": start,
-        "end": end,
-        "ts": ts,
-        "register": register,
-        "version": version,
-        "limit": limit,
-    }
-    return await _rows(connection, _READINGS, values)
 
 
 async def consumption(
@@ -124,13 +90,6 @@ async def delivery(connection: AsyncConnection[Any], delivery_id: int) -> Row | 
     """A raw delivery with its quarantine entry, or None."""
     rows = await _rows(connection, _DELIVERY, (delivery_id,))
     return rows[0] if rows else None
-
-
-async def delivery_readings(
-    connection: AsyncConnection[Any], delivery_id: int, start: datetime, end: datetime
-) -> list[Row]:
-    """What readings came from a delivery, where their instants lie in [start, end]: the key begins with time."""
-    return await _rows(connection, _DELIVERY_READINGS, {"delivery": delivery_id, "start": start, "end": end})
 
 
 async def meter_is_visible(connection: AsyncConnection[Any], meter_id: int, areas: list[int] | None) -> bool:

@@ -11,6 +11,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from ingest.errors import InvalidInputError, NotFoundError
+from ingest.store import facts as facts_of
+from ingest.store.facts import METER
 from ingest.store.refusals import in_domain_words
 from protocols.registers import Register
 from protocols.units import Quantity
@@ -25,7 +27,6 @@ _TABLES = (
     " LEFT JOIN installation i ON i.meter_id = m.meter_id AND i.period @> now()"
     " LEFT JOIN metering_point p ON p.point_id = i.point_id"
 )
-_CHANGEABLE = ("medium", "version", "model", "profile", "qp_m3h", "qs_m3h", "mounting_side", "clock_zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +75,13 @@ async def create_meter(
     """
     if not serial:
         raise InvalidInputError("a meter needs a serial number", field="serial")
-    _check(facts)
-    names = ["serial", "manufacturer", "medium", *facts]
-    async with in_domain_words(connection):
-        cursor = await connection.execute(
-            f"INSERT INTO meter ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))}) RETURNING meter_id",
-            (serial, manufacturer, medium, *facts.values()),
-        )
-        return int((await cursor.fetchone() or (0,))[0])
+    identity = {"serial": serial, "manufacturer": manufacturer, "medium": medium}
+    return await facts_of.insert(connection, METER, identity, facts)
 
 
 async def update_meter(connection: AsyncConnection[Any], meter_id: int, **facts: Any) -> None:
     """Change facts of a meter, by column. Raises as `create_meter`, and NotFoundError."""
-    _check(facts)
-    if not facts:
-        return
-    changes = ", ".join(f"{name} = %s" for name in facts)
-    async with in_domain_words(connection):
-        cursor = await connection.execute(
-            f"UPDATE meter SET {changes} WHERE meter_id = %s", (*facts.values(), meter_id)
-        )
-    if cursor.rowcount == 0:
-        raise NotFoundError(f"meter {meter_id} does not exist")
-
-
-def _check(facts: dict[str, Any]) -> None:
-    for name in facts:
-        if name not in _CHANGEABLE:
-            raise InvalidInputError(f"a meter has no {name}", field=name)
+    await facts_of.change(connection, METER, meter_id, facts)
 
 
 async def create_register(connection: AsyncConnection[Any], meter_id: int, register: Register) -> int:

@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from ingest.errors import InvalidInputError, NotFoundError
+from ingest.store import facts as facts_of
+from ingest.store.facts import POINT
 from ingest.store.refusals import in_domain_words
 
 STATES = ("active", "suspended", "vacant", "closed")
@@ -22,10 +24,6 @@ _COLUMNS = (
     " coalesce((SELECT s.state FROM point_state s WHERE s.point_id = p.point_id AND s.period @> now()),"
     " 'active') AS state"
 )
-_CHANGEABLE = (
-    "area_id", "route_id", "kind", "address", "building", "account", "parent_id", "rule_group_id", "heated_area_m2",
-    "design_load_kw", "contract", "latitude", "longitude",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +80,8 @@ async def create_point(
     InvalidInputError
         A fact is unknown or outside what is allowed.
     """
-    _check(facts)
-    names = ["code", "area_id", *facts]
+    point_id = await facts_of.insert(connection, POINT, {"code": code, "area_id": area_id}, facts)
     async with in_domain_words(connection):
-        cursor = await connection.execute(
-            f"INSERT INTO metering_point ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
-            " RETURNING point_id",
-            (code, area_id, *facts.values()),
-        )
-        point_id = int((await cursor.fetchone() or (0,))[0])
         await connection.execute(
             "INSERT INTO point_state (point_id, state, period) VALUES (%s, %s, tstzrange(%s, NULL))",
             (point_id, state, since),
@@ -100,22 +91,7 @@ async def create_point(
 
 async def update_point(connection: AsyncConnection[Any], point_id: int, **facts: Any) -> None:
     """Change facts of a point, by column. Raises as `create_point`."""
-    _check(facts)
-    if not facts:
-        return
-    changes = ", ".join(f"{name} = %s" for name in facts)
-    async with in_domain_words(connection):
-        cursor = await connection.execute(
-            f"UPDATE metering_point SET {changes}, updated_at = now() WHERE point_id = %s", (*facts.values(), point_id)
-        )
-    if cursor.rowcount == 0:
-        raise NotFoundError(f"point {point_id} does not exist")
-
-
-def _check(facts: dict[str, Any]) -> None:
-    for name in facts:
-        if name not in _CHANGEABLE:
-            raise InvalidInputError(f"a point has no {name}", field=name)
+    await facts_of.change(connection, POINT, point_id, facts)
 
 
 async def set_state(

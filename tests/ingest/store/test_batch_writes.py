@@ -17,6 +17,8 @@ from ingest.store.packing import microseconds
 from ingest.store.writes import write_batch, write_replayed
 from protocols.telegram import MeterId
 
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+
 
 async def rows(connection: AsyncConnection[Any], query: str) -> list[Any]:
     cursor = await connection.execute(query)  # type: ignore[arg-type]
@@ -33,10 +35,10 @@ async def test_a_delivery_is_stored_with_bytes_readings_status_and_touch(store: 
     assert (outcome.state, outcome.readings, outcome.meter_ids) == ("stored", 2, (place.meter_id,))
     kept = await deliveries.get(store.connection, outcome.delivery_id)
     assert (kept.payload, kept.meter_id, kept.channel) == (b"\x68raw\x16", place.meter_id, "g/1")
-    values = await readings.readings(store.connection, place.meter_id)
-    assert [(item.name, item.count, item.delivery_id) for item in values] == [
-        ("energy", 500, outcome.delivery_id),
-        ("flow", 100, outcome.delivery_id),
+    values = await readings.of_delivery(store.connection, outcome.delivery_id, T0, T0)
+    assert [(item["name"], item["value"], item["serial"]) for item in values] == [
+        ("energy", 500, "00000001"),
+        ("flow", 100, "00000001"),
     ]
     assert await rows(store.connection, "SELECT meter_id, info_code, flags FROM meter_status") == [
         (place.meter_id, 1, ["battery low", "x"])
@@ -89,8 +91,8 @@ async def test_a_differing_reading_is_kept_beside_the_first_and_flagged(store: A
     await write(store, place.delivery(0, 500, payload=b"a"))
     await write(store, place.delivery(0, 501, payload=b"b"), place.delivery(0, 502, payload=b"c"))
     await write(store, place.delivery(0, 501, payload=b"d"))
-    found = await readings.readings(store.connection, place.meter_id, names=["energy"], versions=True)
-    assert [(item.count, item.version, item.flags) for item in found] == [
+    found = await readings.of_registers(store.connection, [place.energy], T0, T0 + timedelta(days=1))
+    assert [(item["value"], item["version"], item["flags"]) for item in found] == [
         (500, 0, 0),
         (501, 1, int(Quality.CONFLICT)),
         (502, 2, int(Quality.CONFLICT)),

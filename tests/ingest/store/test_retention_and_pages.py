@@ -13,16 +13,16 @@ from ingest.store.writes import write_batch
 async def test_pages_of_readings_follow_each_other_without_gap_or_overlap(store: Any, place: Any) -> None:
     async with store.connection.transaction():
         await write_batch(store.connection, [place.delivery(hour, 500 + hour) for hour in range(30)], copy=store.copy)
-    seen, after = [], None
-    while page := await readings.readings(store.connection, place.meter_id, after=after, limit=7):
+    span = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 7, tzinfo=UTC))
+    registers = [place.energy, place.flow]
+    seen, position = [], None
+    while page := await readings.of_registers(store.connection, registers, *span, position=position, limit=7):
         seen += page
-        after = (page[-1].ts, page[-1].register_id, page[-1].version)
+        position = (page[-1]["ts"], page[-1]["register_id"], page[-1]["version"])
     assert len(seen) == 60
-    assert seen == sorted(seen, key=lambda item: (item.ts, item.register_id))
-    half = await readings.readings(
-        store.connection, place.meter_id, start=seen[20].ts, end=seen[30].ts, names=["energy"]
-    )
-    assert [item.count for item in half] == [510, 511, 512, 513, 514]
+    assert seen == sorted(seen, key=lambda item: (item["ts"], item["register_id"]))
+    half = await readings.of_registers(store.connection, [place.energy], seen[20]["ts"], seen[30]["ts"])
+    assert [item["value"] for item in half] == [510, 511, 512, 513, 514]
 
 
 async def test_old_deliveries_go_and_their_readings_stay(plain: Any, plain_place: Any) -> None:

@@ -13,6 +13,7 @@ from ingest.store.writes import write_batch
 pytestmark = pytest.mark.node
 WEEKS_H = 21 * 24
 LEFT_OUT = 100
+SPAN = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 2, 5, tzinfo=UTC))
 
 
 async def rows(store: Any, query: str, *parameters: Any) -> list[Any]:
@@ -52,8 +53,8 @@ async def test_a_late_reading_goes_into_a_compressed_chunk(compressed: Any) -> N
     late = place.delivery(LEFT_OUT, 500 + LEFT_OUT)
     assert [outcome.readings for outcome in await write(store, [late])] == [2]
     assert [outcome.state for outcome in await write(store, [late])] == ["duplicate"]
-    found = await readings.readings(store.connection, place.meter_id, names=["energy"], limit=WEEKS_H + 1)
-    assert [item.count for item in found] == [500 + hour for hour in range(WEEKS_H)]
+    found = await readings.of_registers(store.connection, [place.energy], *SPAN, limit=WEEKS_H + 1)
+    assert [item["value"] for item in found] == [500 + hour for hour in range(WEEKS_H)]
 
 
 async def test_a_differing_late_reading_becomes_a_version(compressed: Any) -> None:
@@ -67,18 +68,19 @@ async def test_a_differing_late_reading_becomes_a_version(compressed: Any) -> No
 
 async def test_queries_by_meter_find_compressed_rows(compressed: Any) -> None:
     store, place = compressed
-    newest = await readings.latest(store.connection, place.meter_id)
-    assert [(item.name, item.count) for item in newest] == [
-        ("energy", 500 + WEEKS_H - 1),
-        ("flow", (WEEKS_H - 1) * 7 % 900),
-    ]
     kept = await deliveries.of_meter(store.connection, place.meter_id, limit=3)
     assert len(kept) == 3
     assert (await deliveries.get(store.connection, kept[-1].delivery_id)).payload == kept[-1].payload
-    page = await readings.readings(store.connection, place.meter_id, limit=10)
-    after = (page[-1].ts, page[-1].register_id, page[-1].version)
-    more = await readings.readings(store.connection, place.meter_id, after=after, limit=10)
-    assert more[0].ts == page[-1].ts + timedelta(hours=1)
+    said = await readings.of_delivery(store.connection, kept[0].delivery_id, *SPAN)
+    assert [(item["name"], item["value"]) for item in said] == [
+        ("energy", 500 + WEEKS_H - 1),
+        ("flow", (WEEKS_H - 1) * 7 % 900),
+    ]
+    registers = [place.energy, place.flow]
+    page = await readings.of_registers(store.connection, registers, *SPAN, limit=10)
+    position = (page[-1]["ts"], page[-1]["register_id"], page[-1]["version"])
+    more = await readings.of_registers(store.connection, registers, *SPAN, position=position, limit=10)
+    assert more[0]["ts"] == page[-1]["ts"] + timedelta(hours=1)
 
 
 async def test_the_daily_aggregate_says_the_same_before_and_after_its_refresh(compressed: Any) -> None:
