@@ -1,7 +1,7 @@
 """Leakage: water runs in every hour of the day although nobody heats (H10).
 
 Where the volume is read once a day, its daily mean stands for the lowest hour, as long as the area rests: tap water
-would drown a drip.
+would drown a drip. Water that has run all the time and gives off heat circulates for hot taps: that is no leak.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from compute.kernels.compiled import Bool
 class Leakage:
     """Lowest hourly volume above `min_steps` display steps and `qp_percent` of qp on `days` days off season; of daily
     readings `daily_qp_percent` on `daily_days` days while the area's median is below `rest_percent` of that.
+    `circulation_k`: cooling of water that circulates.
     """
 
     min_steps: float = 2.0
@@ -25,6 +26,7 @@ class Leakage:
     daily_qp_percent: float = 2.0
     daily_days: int = 7
     rest_percent: float = 10.0
+    circulation_k: float = 6.0
 
 
 def detect(days: Days, limits: Leakage) -> list[Finding]:
@@ -34,7 +36,10 @@ def detect(days: Days, limits: Leakage) -> list[Finding]:
     flow = days.lowest_m3.astype(np.float64)
     quiet = ~days.in_season & (np.where(np.isfinite(days.hdd_k), days.hdd_k, 0.0) <= 3.0)
     master = np.isin(np.arange(len(qp)), days.points.parent)
-    able = quiet & ((least > 0) & ~master)[:, None] & days.active
+    with np.errstate(invalid="ignore"):
+        rested = np.maximum.accumulate(quiet & (flow <= least[:, None]), axis=1)
+        circulates = (days.drop_k > limits.circulation_k) & ~rested
+    able = quiet & ((least > 0) & ~master)[:, None] & days.active & ~circulates
     hourly = persistent(able & (flow > least[:, None]), limits.days, limits.days)
     daily = persistent(able & _by_day(days, limits), limits.daily_days, limits.daily_days)
     flow = np.where(np.isfinite(flow), flow, days.volume_m3 / 24.0)

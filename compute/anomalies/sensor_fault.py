@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.days import FLOW, SENSOR, Days
-from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
+from compute.findings import Finding, Kind, Severity, group_median, persistent, runs, trailing_sum
 from compute.kernels.compiled import Bool
-from compute.signature import usual_before
+from compute.signature import KWH_PER_M3K, usual_before
 
 # rule -> unit of what it observes
 UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
@@ -20,7 +20,7 @@ UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
 @dataclass(frozen=True, slots=True)
 class SensorFault:
     """`broken_h`: hours at the end of scale; `drift_k`, `drift_days`: supply against the area's; `flow_steps`:
-    without energy.
+    without energy, though worth `energy_steps`.
     """
 
     broken_h: float = 12.0
@@ -30,6 +30,7 @@ class SensorFault:
     device_days: int = 2
     flow_steps: float = 5.0
     flow_days: int = 3
+    energy_steps: float = 4.0
 
 
 def detect(days: Days, limits: SensorFault) -> list[Finding]:
@@ -44,6 +45,9 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
         steps = limits.flow_steps * days.points.volume_step_m3[:, None]
         warm = days.supply_c - days.return_c > 3.0
         dry = (days.energy_kwh == 0) & (days.volume_m3 > steps) & warm & (days.reversed_h < 3)
+        # What the water gave off must be worth several counts of the energy display, or zero is only its coarseness.
+        heat = trailing_sum(np.where(dry, KWH_PER_M3K * days.volume_m3 * days.area_drop_k, 0.0), limits.flow_days)
+        dry &= heat > limits.energy_steps * days.points.energy_step_kwh[:, None]
     reported = (days.device & (SENSOR | FLOW)) != 0
     observed: dict[str, NDArray[Any]] = {
         "H7": days.broken_h,

@@ -13,12 +13,15 @@ from compute.findings import Finding, Kind, Severity, runs
 from compute.kernels.compiled import Bool, Float64
 
 HOUR_US = 3_600_000_000
+# Of the area's points: zero of so many is an incident of its own.
+SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ZeroUse:
     """`warn_h`, `fail_h`: hours without use; `min_steps`: display steps expected in them; `hdd_k`: degree days of a
-    heating day; `robust_z`: spreads of the signature that the missing use is worth.
+    heating day; `robust_z`: spreads of the signature that the missing use is worth;
+    `area_percent`: of the expectation, below which the area's median use means the network.
     """
 
     warn_h: float = 24.0
@@ -26,6 +29,7 @@ class ZeroUse:
     min_steps: float = 4.0
     hdd_k: float = 3.0
     robust_z: float = 3.0
+    area_percent: float = 50.0
 
 
 def detect(days: Days, limits: ZeroUse) -> list[Finding]:
@@ -45,6 +49,7 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
     spread = np.nan_to_num(days.sigma_kwh) * np.maximum(run_h / hours, 1.0)
     steps &= due > limits.robust_z * spread
     mask = heating & confirmed & (run_h >= needed) & (steps | ~known) & _heating_throughout(heating, run_h)
+    mask &= ~_area_low(days, mask, limits)
     found = []
     for row, first, end in runs(mask, bridge=1):
         last = end - 1
@@ -70,6 +75,20 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
             )
         )
     return found
+
+
+def _area_low(days: Days, mask: Bool, limits: ZeroUse) -> Bool:
+    """Days on which the whole area uses little though few of its displays are fine enough to prove zero: the network.
+
+    Where most of the points prove it, their findings stand and become one incident.
+    """
+    proven = np.zeros(mask.shape)
+    for area in np.unique(days.points.area):
+        rows = np.flatnonzero(days.points.area == area)
+        proven[rows] = mask[rows].sum(axis=0) / np.maximum(days.active[rows].sum(axis=0), 1)
+    with np.errstate(invalid="ignore"):
+        result: Bool = (days.common < limits.area_percent / 100.0) & (proven < SHARE)
+    return result
 
 
 def usual_use(days: Days) -> Float64:
