@@ -111,6 +111,8 @@ DEVICE_FLAGS: Final = {
 GATE_REASONS: Final = {
     "sum.differs": "intervals and index differ",
     "index.missing": "no index at a cut-off",
+    "unit.changed": "unit changed, to be confirmed",
+    "advance.impossible": "the index advanced further than the meter can",
     "meter.missing": "no meter in the period",
     "intervals.missing": "no intervals in the period",
     "share.missing": "too much is missing",

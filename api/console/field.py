@@ -51,9 +51,10 @@ def _field(label: str, control: str) -> str:
 
 
 def _local_now(visitor: Visitor) -> str:
-    """Value of a time field in the reader's zone, and that zone's name: a phone may be set to another one."""
+    """Value of a time field in the reader's zone, and that zone's name: a phone may be set to another one, and the
+    offset is that of the day somebody names."""
     now = visitor.parts.clock.now().astimezone(visitor.texts.zone)
-    return f'value="{now:%Y-%m-%dT%H:%M}" data-zone="{visitor.texts.zone.key}"'
+    return f'value="{now:%Y-%m-%dT%H:%M}" data-zone="{escape(visitor.texts.zone.key)}"'
 
 
 def lookup_form(visitor: Visitor, action: str, name: str, label: str, value: str) -> None:

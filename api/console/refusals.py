@@ -47,6 +47,8 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "above the next reading, {value} of {moment} UTC",
     "{text} is below the last reading, {value}",
     "{advance} since the last reading; the pipe delivers at most {most} in that time",
+    "at: Value error, the clocks of {zone} skipped this time",
+    "at: Value error, the clocks of {zone} showed this time twice: add {first} or {second} to it",
     "the time of reading lies in the future",
     "the reading is more than a year old",
     "the display has {n} digits",

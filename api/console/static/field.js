@@ -99,7 +99,7 @@
       const value = field.type === 'checkbox' ? field.checked : field.value.trim();
       if (value === '' || value === false) continue;
       body[field.name] = field.dataset.type === 'int' ? parseInt(value, 10)
-        : field.type === 'datetime-local' ? value + ':00' + field.dataset.offset : value;
+        : field.type === 'datetime-local' ? value + '[' + field.dataset.zone + ']' : value;
     }
     return body;
   }
