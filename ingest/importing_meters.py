@@ -6,6 +6,7 @@ version. Rules: an index is an exact count of the display's last digit; a meter 
 meter at a time; a later meter of the same point ends the earlier one's time there (an exchange).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -25,6 +26,9 @@ _SERVICE = {
 }  # fmt: skip
 _ENERGY = {1: Quantity.HEAT_ENERGY, 2: Quantity.COOLING_ENERGY, 5: Quantity.ELECTRIC_ENERGY}
 _NAME = {Quantity.COOLING_ENERGY: "cooling_energy", Quantity.VOLUME: "volume"}
+_LAST_NUMBER = re.compile(r"(?P<place>.*?)(?P<number>\d{1,9})\D*", re.DOTALL)
+# Flats whose numbers differ by so much may be mixed up by a typing error.
+_NEXT_DOOR = 9
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -138,7 +142,30 @@ def _index(row: Row, column: str, registers: tuple[Register, ...]) -> int | None
     return int(count)
 
 
-def check_meters(rows: list[MeterRow], points: Iterable[str], report: ImportReport) -> list[MeterRow]:
+class BarePoints:
+    """Points without any meter: where a neighbour gets two, one of them may be theirs (602 booked as 603)."""
+
+    def __init__(self, codes: Iterable[str]) -> None:
+        # What stands before the last number of a code -> those numbers with their codes.
+        self._of_place: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for code in codes:
+            if numbered := _LAST_NUMBER.fullmatch(code):
+                self._of_place[numbered["place"]].append((int(numbered["number"]), code))
+
+    def suspect(self, row: MeterRow, report: ImportReport) -> None:
+        """Report a row that brings a point its second meter while the point next door has none."""
+        numbered = _LAST_NUMBER.fullmatch(row.point)
+        if numbered is None:
+            return
+        number = int(numbered["number"])
+        near = [(abs(other - number), code) for other, code in self._of_place.get(numbered["place"], ())]
+        distance, code = min(near, default=(_NEXT_DOOR + 1, ""))
+        if distance <= _NEXT_DOOR:
+            message = f"point {code} has no meter and {row.point} gets another: booked to the wrong dwelling?"
+            report.add(Problem(row.row, "point", "point.neighbour", message, "warning"))
+
+
+def check_meters(rows: list[MeterRow], points: Iterable[str], bare: BarePoints, report: ImportReport) -> list[MeterRow]:
     """Rows checked against each other and the known point codes; those that are left, exchanges worked out."""
     known, bad = set(points), set[int]()
 
@@ -167,10 +194,10 @@ def check_meters(rows: list[MeterRow], points: Iterable[str], report: ImportRepo
                 "meter.twice",
                 f"meter {row.identity.serial} is at point {before.point} (row {before.row})",
             )
-    return _with_exchanges([row for row in rows if row.row not in bad], report, refuse)
+    return _with_exchanges([row for row in rows if row.row not in bad], report, refuse, bare)
 
 
-def _with_exchanges(rows: list[MeterRow], report: ImportReport, refuse: Refuse) -> list[MeterRow]:
+def _with_exchanges(rows: list[MeterRow], report: ImportReport, refuse: Refuse, bare: BarePoints) -> list[MeterRow]:
     by_place: dict[tuple[str, int], list[MeterRow]] = defaultdict(list)
     result = [row for row in rows if not row.point]
     for row in rows:
@@ -183,11 +210,13 @@ def _with_exchanges(rows: list[MeterRow], report: ImportReport, refuse: Refuse) 
             shown = f"{current.identity.serial} (row {current.row})"
             if current.installed_at == row.installed_at:
                 refuse(row, "point", "point.two_meters", f"point {point} has meter {shown} from the same instant on")
+                bare.suspect(row, report)
                 continue
             follower = row
             if current.removed_at is None or current.removed_at > (row.installed_at or _EARLIEST):
                 message = f"point {point} gets a second meter after {shown}: taken as an exchange"
                 report.add(Problem(row.row, "point", "point.exchange", message, "warning"))
+                bare.suspect(row, report)
                 current = replace(current, removed_at=row.installed_at)
                 follower = replace(row, reason="exchange")
             result.append(current)

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from ingest.importing_cells import Row
 from ingest.importing_files import batches, column_names, text_rows
 from ingest.importing_meters import COLUMNS as METER_COLUMNS
-from ingest.importing_meters import Identity, MeterRow, check_meters, meter_row
+from ingest.importing_meters import BarePoints, Identity, MeterRow, check_meters, meter_row
 from ingest.importing_points import PointRow, check_points, point_row
 from ingest.importing_report import ImportReport, Problem, Progress
 from ingest.store import importing as store
@@ -90,9 +90,12 @@ async def import_meters(
     """Meters of a file with registers and installations. `planned_points`: codes that a dry run would create."""
     points = await stored_points.point_codes(connection)
     sound = list(_sound_rows(path, METER_COLUMNS, lambda row: meter_row(row, zone), report, progress))
-    rows = check_meters(sound, {*points, *planned_points}, report)
+    stored = await store.stored_installations(connection)
+    known = {*points, *planned_points}
+    bare = BarePoints(known - {item.point for item in stored} - {row.point for row in sound})
+    rows = check_meters(sound, known, bare, report)
     rows = _check_displays(rows, await store.stored_registers(connection), report)
-    plan = _Plan(await store.stored_installations(connection), report)
+    plan = _Plan(stored, bare, report)
     rows = [row for row in rows if plan.takes(row)]
     report.refused = report.rows - len({row.row for row in rows})
     if report.dry_run or (report.errors and not skip_bad):
@@ -141,10 +144,10 @@ def _display(register: Any) -> tuple[str, int]:
 class _Plan:
     """Which installations of a file are new, which stored ones they end, which clash."""
 
-    def __init__(self, stored: list[store.StoredInstallation], report: ImportReport) -> None:
+    def __init__(self, stored: list[store.StoredInstallation], bare: BarePoints, report: ImportReport) -> None:
         self.fresh: list[MeterRow] = []
         self.ends: dict[int, datetime] = {}
-        self._report = report
+        self._bare, self._report = bare, report
         self._of_place: dict[tuple[str, int], list[store.StoredInstallation]] = defaultdict(list)
         self._of_meter: dict[Identity, list[store.StoredInstallation]] = defaultdict(list)
         for item in stored:
@@ -165,6 +168,7 @@ class _Plan:
             if item.end is None and item.start < row.installed_at and item.point == row.point:
                 message = f"point {row.point} had meter {item.meter[1]} until now: taken as an exchange"
                 self._report.add(Problem(row.row, "point", "point.exchange", message, "warning"))
+                self._bare.suspect(row, self._report)
                 self.ends[item.installation_id] = row.installed_at
                 continue
             message = f"meter {item.meter[1]} is at point {item.point} since {item.start:%Y-%m-%d}"

@@ -92,7 +92,7 @@ async def _report(
         return
     key = f"{what}_id"
     # By number, so that two workers never wait for each other in a circle.
-    rows = sorted(news, key=lambda item: int(getattr(item, key)))
+    rows: list[GatewayNews | MeterNews] = sorted(news, key=lambda item: int(getattr(item, key)))
     names = [key, *columns]
     arrays = ", ".join(f"%s::{kind}[]" for kind in ("int", *(kind for kind, _ in columns.values())))
     changes = ", ".join(f"{name} = {how.format(name)}" for name, (_, how) in columns.items())

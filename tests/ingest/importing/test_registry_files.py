@@ -106,6 +106,18 @@ async def test_a_later_meter_of_the_same_point_is_an_exchange(street: None, brin
     ) == [("00000601", datetime(2026, 1, 15, 8, tzinfo=UTC), 1200), ("00000999", None, 3)]
 
 
+async def test_a_second_meter_beside_a_point_without_one_is_suspect(street: None, bring: Any) -> None:
+    await bring("points", "P-604,A1,Long Road 3 604,dwelling,active,80,4\nQ-604,A1,Short Road 604,,,,\n")
+    row = "00000998,KAM,heat,m603,{},2026-01-15T08:00:00Z,3,kWh,7,0,0.6\n"
+    stored = await bring("meters", row.format("P-603"), dry_run=True)
+    assert found(stored) == [(2, "point", "point.exchange"), (2, "point", "point.neighbour")]
+    assert "point P-604 has no meter" in stored.problems[1].message
+    whole = await bring("meters", row.format("P-604") + row.format("P-603").replace("998", "999"), dry_run=True)
+    assert found(whole) == [(3, "point", "point.exchange")]
+    twice = row.format("Q-604") + row.format("P-602").replace("998", "997") + row.format("P-602").replace("998", "996")
+    assert (4, "point", "point.neighbour") in found(await bring("meters", twice, dry_run=True))
+
+
 @pytest.mark.parametrize(
     ("cells", "column", "code"),
     [
