@@ -161,7 +161,8 @@ def _consumption(texts: Texts, data: Evidence) -> list[dict[str, Any]]:
     starts, flags = columns["start_at"], columns["flags"]
     energies = [texts.energy_value(value) for value in columns["energy_kwh"]]
     # Bars stand in the middle of what they count, so that they line up with the index below.
-    middle = [start + data.interval / 2 for start in starts]
+    half = data.interval / 2
+    middle = [start + half for start in starts]
     measured = [None if flag & ESTIMATED else value for value, flag in zip(energies, flags, strict=True)]
     estimated = [value if flag & ESTIMATED else None for value, flag in zip(energies, flags, strict=True)]
     shape = {"xAxisIndex": _USE_GRID, "yAxisIndex": 0}
@@ -289,8 +290,11 @@ def _flags(texts: Texts, data: Evidence) -> list[dict[str, Any]]:
     for span in data.spans:
         for flag in span["flags"] or [f"info {span['info_code']}"]:
             lanes.setdefault((0, device_text(texts, flag)), []).append((span["from_ts"], span["to_ts"]))
+    names: dict[int, list[str]] = {}  # a year has few different flags and many hours
     for start, flags in zip(data.consumption["start_at"], data.consumption["flags"], strict=True):
-        for name in flag_text_list(texts, flags):
+        if flags not in names:
+            names[flags] = flag_text_list(texts, flags)
+        for name in names[flags]:
             lane = lanes.setdefault((1, name), [])
             if lane and lane[-1][1] >= start:
                 lane[-1] = (lane[-1][0], start + data.interval)

@@ -1,5 +1,7 @@
 """The console under 100,000 alerts and a year of hours: seconds until a page answers a key, in a real Chromium.
 
+A page without data stands beside them: what a loaded machine does to it, it does to the others.
+
 ``python tests/speed/console.py DATA DATABASE_URL [rounds]`` against a running **scratch** service (`heatbook run` with
 its own HEATBOOK_DATA): alerts, points and a year of hourly values are written into its database and stay there.
 """
@@ -18,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 POINTS, KINDS = 6_000, 17
 POINT = "DL1-203"
+_CHART = "getElement(+document.querySelector('.hb-chart.evidence').id.slice(1)).chart"
 _FILL = (
     "INSERT INTO area (code, name, team) VALUES ('speed', 'speed', 'speed') ON CONFLICT DO NOTHING",
     f"""INSERT INTO metering_point (code, area_id, building, address)
@@ -76,6 +79,10 @@ def main(data: Path, url: str, rounds: int = 5) -> None:
         page = browser.new_context(viewport={"width": 1360, "height": 900}).new_page()
         base = _log_in(page, data)
 
+        def plain() -> None:
+            page.goto(f"{base}/field/entry")
+            page.locator("#hb-lookup").wait_for()
+
         def queue() -> None:
             page.goto(f"{base}/alerts")
             first = page.locator(".hb-queue tbody tr").first
@@ -85,11 +92,19 @@ def main(data: Path, url: str, rounds: int = 5) -> None:
 
         def evidence() -> None:
             page.goto(f"{base}/points/{POINT}?days=365&hourly=true")
-            page.locator(".hb-chart.tall canvas").first.wait_for()
+            page.locator(".hb-chart.evidence canvas").first.wait_for()
             page.evaluate("new Promise((next) => requestAnimationFrame(() => setTimeout(next)))")
 
+        def zoom() -> None:
+            page.evaluate(f"({_CHART}).dispatchAction({{type: 'dataZoom', start: 0, end: 100}})")
+            page.wait_for_function(f"({_CHART}).getOption().series[0].type === 'line'", polling=20)
+            page.evaluate(f"({_CHART}).dispatchAction({{type: 'dataZoom', start: 60, end: 62}})")
+            page.wait_for_function(f"({_CHART}).getOption().series[0].type === 'bar'", polling=20)
+
+        print(f"a page without data, until it is drawn: {_timed(plain, rounds)}")
         print(f"queue, until a key marks its first row: {_timed(queue, rounds)}")
         print(f"a year by the hour, until it is drawn: {_timed(evidence, rounds)}")
+        print(f"from the whole year into a week of hours and back: {_timed(zoom, rounds)}")
         browser.close()
 
 
