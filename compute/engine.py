@@ -31,27 +31,24 @@ from compute.anomalies import (
     zero,
 )
 from compute.consumption import Intervals, consume, empty_intervals, plan_of
-from compute.days import ACTIVE, Days
-from compute.findings import Finding, group_median
+from compute.days import Days
+from compute.findings import Finding
 from compute.first_stage import FirstStage
 from compute.incidents import causes
-from compute.kernels.compiled import Float32, Float64, Int64
+from compute.kernels.compiled import Float64, Int64
 from compute.kernels.daily import cut, day_figures, empty_figures
 from compute.kernels.heat import Measured, Temperatures, cut_heat, empty_heat, heat_figures
-from compute.kernels.signatures import block_expectations
 from compute.kernels.thermal import water_table
 from compute.quality import Quality
 from compute.rules import Rule, RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
-from compute.season import Season, climate
+from compute.season import Season
 from compute.series import Grid, IndexSeries, last_times
-from compute.signature import temperature_drop
 from compute.validation import heat_sums, interval_size, long_estimation, siblings, size
 from compute.validation.interval_size import off_grid
 from compute.validation.limits import mark_hours
-from compute.view import J_PER_KWH, ML_PER_M3, View
+from compute.view import J_PER_KWH, ML_PER_M3, daily_mean, days_of
 
-DAY_US = 86_400_000_000
 UNCOVERED = int(Quality.MISSING | Quality.PARTIAL)
 # Points a thread takes at a time: their hours stay in its cache.
 BLOCK_POINTS = 16
@@ -123,7 +120,7 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
             reuse, rows=positions, grid=inputs.grid, last_us=last, device=inputs.device, clock_s=inputs.clock_s,
             rejected=inputs.rejected,
         )  # fmt: skip
-    table, outdoor = water_table(), _daily_mean(inputs.outdoor_c, inputs.grid.days)
+    table, outdoor = water_table(), daily_mean(inputs.outdoor_c, inputs.grid.days)
 
     def work(start: int) -> None:
         for own, stage in _stages(inputs, start, min(p, start + BLOCK_POINTS)):
@@ -230,7 +227,7 @@ def run(
         Rules and detectors to run.
     """
     first = hourly(inputs, threads=threads)
-    days = days_of(scene, (first,), history, season or Season())
+    days = days_of(scene, (first,), history, season or Season(), threads=threads)
     return Outcome(first, days, tuple(judge(days, rule_sets, rule_set_of, order)))
 
 
@@ -256,64 +253,4 @@ def judge(
     return causes(found, days.points.parent)
 
 
-def days_of(scene: Scene, parts: Sequence[Hourly], history: History | None, season: Season) -> Days:
-    """The view that detectors share: fresh figures of `parts` laid over history.
-
-    `scene`: its grid gives the days of the view; the grid of a part must end with the same day.
-    """
-    p, d = len(scene.points), len(scene.grid.days) - 1
-    view = View(p, d, history)
-    outdoor = _daily_mean(scene.outdoor_c, scene.grid.days)
-    for part in parts:
-        view.lay(part)
-    arrays = view.arrays
-    bounds = scene.grid.day_bounds
-    active = scene.state == ACTIVE
-    around = climate(
-        np.where(arrays["complete"], arrays["energy_kwh"], np.nan),
-        active,
-        scene.points.area,
-        scene.points.heated_area_m2,
-        outdoor,
-        season,
-    )
-    expected, sigma = np.empty((p, d)), np.empty((p, d))
-    x = np.where(np.isfinite(around.hdd_k), around.hdd_k, np.nan_to_num(around.load_kwh))
-    fit = arrays["usable"] & active & np.isfinite(arrays["energy_kwh"])
-    floors = np.maximum(scene.points.energy_step_kwh, 1e-6)
-    block_expectations(
-        np.nan_to_num(arrays["energy_kwh"]), x, fit, around.in_season, bounds[:-1] // DAY_US, floors, expected, sigma
-    )
-    energy_kwh, volume_m3 = arrays["energy_kwh"], arrays["volume_m3"]
-    drop = temperature_drop(energy_kwh, volume_m3, arrays["complete"] & active, scene.points)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        common = group_median(energy_kwh / expected, scene.points.area, least=8)
-    return Days(
-        common=common,
-        drop_k=drop.drop_k,
-        area_drop_k=drop.area_drop_k,
-        usual_drop=drop.usual_drop,
-        bounds=bounds,
-        now_us=scene.now_us,
-        points=scene.points,
-        state=scene.state,
-        hdd_k=around.hdd_k,
-        load_kwh=around.load_kwh,
-        peer_kwh=around.peer_kwh,
-        in_season=around.in_season,
-        expected_kwh=expected,
-        sigma_kwh=sigma,
-        last_us=view.last_us,
-        **arrays,
-    )
-
-
-def _daily_mean(hourly_values: Float32, days: Int64) -> Float64:
-    """(a, d) mean of the hours of each day that are known, NaN where fewer than half are."""
-    known = np.isfinite(hourly_values)
-    hours = slice(int(days[0]), int(days[-1]))
-    starts = days[:-1] - days[0]
-    total = np.add.reduceat(np.where(known, hourly_values, 0.0)[:, hours].astype(np.float64), starts, axis=1)
-    count = np.add.reduceat(known[:, hours].astype(np.int64), starts, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(2 * count >= np.diff(days), total / count, np.nan)
+__all__ = ["ORDER", "Outcome", "days_of", "hourly", "judge", "run"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels.compiled import Bool, Float64, Int64
-from compute.kernels.rolling import group_medians
+from compute.kernels.rolling import group_medians, trailing_sums
 
 
 class Kind(StrEnum):
@@ -101,9 +101,9 @@ def runs(mask: Bool, *, bridge: int = 0) -> Iterator[tuple[int, int, int]]:
 
 def trailing_sum(values: NDArray[np.floating], days: int) -> Float64:
     """(p, d) sum of each day and the days before it, `days` in all; NaN counts as nothing."""
-    total = np.cumsum(np.nan_to_num(values.astype(np.float64)), axis=1)
-    result = total.copy()
-    result[:, days:] -= total[:, :-days]
+    figures = values if values.dtype == np.float32 else np.asarray(values, np.float64)
+    result = np.empty(values.shape)
+    trailing_sums(np.ascontiguousarray(figures), days, result)
     return result
 
 

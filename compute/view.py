@@ -5,16 +5,27 @@ Points without fresh figures keep their stored daily consumption, so that areas 
 run.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.days import ACTIVE, Days
+from compute.findings import group_median
+from compute.kernels.compiled import Float32, Float64, Int64
+from compute.kernels.signatures import block_expectations
 from compute.quality import Quality
-from compute.scene import History, Hourly
+from compute.scene import History, Hourly, Scene
+from compute.season import Season, climate
+from compute.signature import temperature_drop
 
 J_PER_KWH = 3_600_000.0
 ML_PER_M3 = 1_000_000.0
+DAY_US = 86_400_000_000
+# Points whose signatures a thread learns at a time.
+LEARN_POINTS = 256
 UNUSABLE = int(Quality.FAILED | Quality.ESTIMATED | Quality.PARTIAL | Quality.MISSING | Quality.RANGE | Quality.GARBAGE)
 
 # name -> (dtype, value where nothing is known)
@@ -98,3 +109,74 @@ class View:
         for name, values in fresh.items():
             self.arrays[name][part.rows, first:] = values
         self.last_us[part.rows] = np.maximum(self.last_us[part.rows], part.last_us)
+
+
+def days_of(
+    scene: Scene, parts: Sequence[Hourly], history: History | None, season: Season, *, threads: int = 2
+) -> Days:
+    """The view that detectors share: fresh figures of `parts` laid over history.
+
+    `scene`: its grid gives the days of the view; the grid of a part must end with the same day.
+    """
+    p, d = len(scene.points), len(scene.grid.days) - 1
+    view = View(p, d, history)
+    outdoor = daily_mean(scene.outdoor_c, scene.grid.days)
+    for part in parts:
+        view.lay(part)
+    arrays = view.arrays
+    bounds = scene.grid.day_bounds
+    active = scene.state == ACTIVE
+    around = climate(
+        np.where(arrays["complete"], arrays["energy_kwh"], np.nan),
+        active,
+        scene.points.area,
+        scene.points.heated_area_m2,
+        outdoor,
+        season,
+    )
+    expected, sigma = np.empty((p, d)), np.empty((p, d))
+    x = np.where(np.isfinite(around.hdd_k), around.hdd_k, np.nan_to_num(around.load_kwh))
+    fit = arrays["usable"] & active & np.isfinite(arrays["energy_kwh"])
+    floors = np.maximum(scene.points.energy_step_kwh, 1e-6)
+    use, numbers = np.nan_to_num(arrays["energy_kwh"]), bounds[:-1] // DAY_US
+
+    def learn(own: slice) -> None:
+        block_expectations(
+            use[own], x[own], fit[own], around.in_season[own], numbers, floors[own], expected[own], sigma[own]
+        )
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(learn, (slice(start, start + LEARN_POINTS) for start in range(0, p, LEARN_POINTS))))
+    energy_kwh, volume_m3 = arrays["energy_kwh"], arrays["volume_m3"]
+    drop = temperature_drop(energy_kwh, volume_m3, arrays["complete"] & active, scene.points)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        common = group_median(energy_kwh / expected, scene.points.area, least=8)
+    return Days(
+        common=common,
+        drop_k=drop.drop_k,
+        area_drop_k=drop.area_drop_k,
+        usual_drop=drop.usual_drop,
+        bounds=bounds,
+        now_us=scene.now_us,
+        points=scene.points,
+        state=scene.state,
+        hdd_k=around.hdd_k,
+        load_kwh=around.load_kwh,
+        peer_kwh=around.peer_kwh,
+        in_season=around.in_season,
+        expected_kwh=expected,
+        sigma_kwh=sigma,
+        last_us=view.last_us,
+        **arrays,
+    )
+
+
+def daily_mean(hourly_values: Float32, days: Int64) -> Float64:
+    """(a, d) mean of the hours of each day that are known, NaN where fewer than half are."""
+    known = np.isfinite(hourly_values)
+    hours = slice(int(days[0]), int(days[-1]))
+    starts = days[:-1] - days[0]
+    total = np.add.reduceat(np.where(known, hourly_values, 0.0)[:, hours].astype(np.float64), starts, axis=1)
+    count = np.add.reduceat(known[:, hours].astype(np.int64), starts, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(2 * count >= np.diff(days), total / count, np.nan)

@@ -32,8 +32,9 @@ def _sources() -> tuple[str, int]:
     """Digest of every source that a kernel may come from, in the form of Numba's own stamp."""
     digest = blake2b(digest_size=16)
     house = Path(__file__).parent.parent
-    for file in (*sorted(house.glob("kernels/*.py")), *sorted(house.glob("validation/*.py")), *_BESIDE):
-        digest.update((house / file).read_bytes())
+    beside = (house / name for name in _BESIDE)
+    for file in (*sorted(house.glob("kernels/*.py")), *sorted(house.glob("validation/*.py")), *beside):
+        digest.update(file.read_bytes())
     return digest.hexdigest(), 0
 
 
