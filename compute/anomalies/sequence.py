@@ -32,7 +32,7 @@ def unit_error(days: Days, limits: Sequence) -> list[Finding]:
 def decrease(days: Days, limits: Sequence) -> list[Finding]:
     """The index fell and stayed down, and no exchange is recorded (V7 e)."""
     # A volume that starts anew while the energy goes on has rolled over: few registries know its digits.
-    counts_heat = np.isfinite(days.energy_kwh).any(axis=1)[:, None]
+    counts_heat = np.isfinite(days.energy_kwh) @ np.ones((days.energy_kwh.shape[1], 1)) > 0
     mask = (((days.energy_bits & RESET) != 0) | (~counts_heat & _marked(days, RESET))) & ~_marked(days, UNIT)
     return [_finding(days, span, Kind.DECREASE, "V7", Severity.CRITICAL) for span in runs(mask)]
 
