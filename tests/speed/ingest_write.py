@@ -3,11 +3,13 @@
 ``python tests/speed/ingest_write.py [rounds]``. The limit is what nobody could beat: rows packed beforehand and
 copied into tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that
 a delivery means (its bytes, its key, its status, its readings). Ours commits every 2,000 deliveries and decides
-duplicates of deliveries and of readings; decoding is not part of it.
+duplicates of deliveries and of readings; decoding is not part of it. The last column compares the processors' time, of
+client and server together, and holds on a busy machine too.
 """
 
 import asyncio
 import gc
+import os
 import random
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 
 from api.embedded import EmbeddedPostgres
@@ -37,6 +40,40 @@ READING = (
     " version smallint NOT NULL, flags smallint NOT NULL)"
 )
 Item = tuple[Delivery, Resolved]
+Seconds = npt.NDArray[np.float64]
+
+
+class Clock:
+    """Seconds since it was made: on the wall, and of the processors for this process and the database server."""
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._began = self._now()
+
+    def _now(self) -> Seconds:
+        ticks = 0
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            # utime and stime of a server process; those of processes that have ended stand with their parent.
+            if folder.name == str(self._server):
+                ticks += sum(map(int, fields[11:15]))
+            elif int(fields[1]) == self._server:
+                ticks += sum(map(int, fields[11:13]))
+        return np.array([time.perf_counter(), time.process_time() + ticks / os.sysconf("SC_CLK_TCK")])
+
+    def read(self) -> Seconds:
+        """(2,) wall, processors."""
+        return self._now() - self._began
+
+
+def server_of(url: str) -> int:
+    """Process number of the server that a connection's own process belongs to."""
+    with psycopg.connect(url) as connection:
+        stat = Path(f"/proc/{connection.info.backend_pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def made(hours: int) -> list[Item]:
@@ -73,7 +110,7 @@ def columns_of(items: list[Item]) -> ReadingColumns:
     return ReadingColumns(flat("ts_us"), flat("values"), numbers, flat("register_ids"), flat("flags"))
 
 
-def raw_seconds(url: str, items: list[Item]) -> tuple[float, float]:
+def raw_seconds(url: str, server: int, items: list[Item]) -> tuple[Seconds, Seconds]:
     """Seconds of a raw COPY of the readings, and of all rows of the deliveries."""
     columns = columns_of(items)
     readings = copy_rows(
@@ -86,7 +123,7 @@ def raw_seconds(url: str, items: list[Item]) -> tuple[float, float]:
         "raw_status": statuses.packed([(n, item.statuses[0]) for n, (_, item) in enumerate(items, 1)]),
         "raw_key": copy_rows(("int8", "timestamptz", "int8", "int8"), (np.arange(len(items)), 0, 1, 2), len(items)),
     }
-    taken: dict[str, float] = {}
+    taken: dict[str, Seconds] = {}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS raw_reading, raw_delivery, raw_status, raw_key")
         connection.execute(f"CREATE TABLE raw_reading {READING}")  # type: ignore[arg-type]
@@ -94,11 +131,11 @@ def raw_seconds(url: str, items: list[Item]) -> tuple[float, float]:
         connection.execute("CREATE TABLE raw_status (LIKE meter_status)")
         connection.execute("CREATE TABLE raw_key (delivery_id int8, arrived_at timestamptz, a int8, b int8)")
         for table, payload in parts.items():
-            started = time.perf_counter()
+            clock = Clock(server)
             with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as stream:  # type: ignore[arg-type]
                 stream.write(payload)
-            taken[table] = time.perf_counter() - started
-    return taken["raw_reading"], sum(taken.values())
+            taken[table] = clock.read()
+    return taken["raw_reading"], np.sum(list(taken.values()), axis=0)
 
 
 async def register(pool: Pool) -> None:
@@ -115,9 +152,9 @@ async def register(pool: Pool) -> None:
         )
 
 
-async def ours(pool: Pool, items: list[Item], writers: int = 1) -> float:
+async def ours(pool: Pool, server: int, items: list[Item], writers: int = 1) -> Seconds:
     """Seconds to write all deliveries in batches, by one or more writers."""
-    started = time.perf_counter()
+    clock = Clock(server)
 
     async def write(number: int) -> None:
         habits = new_habits()
@@ -126,20 +163,20 @@ async def ours(pool: Pool, items: list[Item], writers: int = 1) -> float:
                 await write_batch(connection, items[start : start + BATCH], habits=habits)
 
     await asyncio.gather(*(write(number) for number in range(writers)))
-    return time.perf_counter() - started
+    return clock.read()
 
 
-async def columnar(pool: Pool, items: list[Item]) -> float:
+async def columnar(pool: Pool, server: int, items: list[Item]) -> Seconds:
     """Seconds to write the readings alone as columns, as an import does, duplicates decided."""
     columns = columns_of(items)
     habit = Habit()
-    started = time.perf_counter()
+    clock = Clock(server)
     for start in range(0, len(columns), 60_000):
         rows = np.arange(start, min(start + 60_000, len(columns)))
         async with pool.connection() as connection, connection.transaction():
             history = np.zeros(len(rows), dtype=bool)
             await reading_writes.insert(connection, columns.take(rows), habit, history=history)
-    return time.perf_counter() - started
+    return clock.read()
 
 
 async def measure(url: str, rounds: int) -> None:
@@ -149,29 +186,31 @@ async def measure(url: str, rounds: int) -> None:
     gc.freeze()
     readings = len(items) * REGISTERS
     pool = await open_pool(url, minimum=2, maximum=4)
-    results: dict[str, list[tuple[float, float, float]]] = {}
+    server = server_of(url)
+    results: dict[str, list[list[float]]] = {}
     for _ in range(rounds):
-        limit, limit_all = raw_seconds(url, items)
+        limit, limit_all = raw_seconds(url, server, items)
 
-        def note(name: str, seconds: float, limit: float = limit, limit_all: float = limit_all) -> None:
-            results.setdefault(name, []).append((readings / seconds, limit / seconds, limit_all / seconds))
+        def note(name: str, taken: Seconds, limit: Seconds = limit, limit_all: Seconds = limit_all) -> None:
+            shares = [limit[0] / taken[0], limit_all[0] / taken[0], limit[1] / taken[1], limit_all[1] / taken[1]]
+            results.setdefault(name, []).append([readings / taken[0], *shares])
 
         note("raw COPY of the readings", limit)
         note("raw COPY of all rows", limit_all)
         await register(pool)
-        note("write_batch, first delivery", await ours(pool, items))
-        note("write_batch, everything again", await ours(pool, items))
+        note("write_batch, first delivery", await ours(pool, server, items))
+        note("write_batch, everything again", await ours(pool, server, items))
         await register(pool)
-        note("write_batch, two writers", await ours(pool, items, 2))
+        note("write_batch, two writers", await ours(pool, server, items, 2))
         await register(pool)
-        note("reading columns, as an import", await columnar(pool, items))
-        note("reading columns, again", await columnar(pool, items))
+        note("reading columns, as an import", await columnar(pool, server, items))
+        note("reading columns, again", await columnar(pool, server, items))
     await pool.close()
     print(f"{readings:,} readings in {len(items):,} deliveries, medians of {rounds} rounds")
-    print(f"{'':34}{'readings/s':>12}{'of raw readings':>18}{'of raw rows':>14}")
+    print(f"{'':30}{'readings/s':>11}   share of raw readings / of raw rows: wall      processors")
     for name, rows in results.items():
-        rate, share, share_all = (float(np.median([row[n] for row in rows])) for n in range(3))
-        print(f"{name:34}{rate:12,.0f}{share:18.2f}{share_all:14.2f}")
+        rate, wall, wall_all, work, work_all = np.median(np.array(rows), axis=0).tolist()
+        print(f"{name:30}{rate:11,.0f}{wall:35.2f} / {wall_all:.2f}{work:10.2f} / {work_all:.2f}")
 
 
 def main(rounds: int = 3) -> None:

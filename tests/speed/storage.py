@@ -2,7 +2,8 @@
 
 ``HEATBOOK_NODE_MODULES=... python tests/speed/storage.py``. Sixty days of hourly energy, volume, power, flow and two
 temperatures of forty meters: counters that grow by a daily and weekly pattern with noise, momentary values with noise
-in the last digits, instants that jitter by seconds.
+in the last digits, instants that jitter by seconds, delivery numbers as they fall in a fleet of ten thousand meters
+whose order changes a little from hour to hour.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from ingest.store.habit import Habit
 from ingest.store.reading_writes import ReadingColumns
 
 METERS, HOURS = 40, 24 * 60
+FLEET = 10_000
 # Two chunks of thirty days from their beginning on: few meters must not pay for half-filled ones.
 START_US = 1_751_328_000_000_000 // (30 * 86_400_000_000) * (30 * 86_400_000_000)
 
@@ -48,7 +50,9 @@ def noisy(jitter_s: int) -> ReadingColumns:
             parts[2].append(np.full(HOURS, meter * 6 + number + 1))
     ts, value, register = (np.concatenate(part) for part in parts)
     # A delivery an hour and meter: the six readings of an hour share its number.
-    delivery = (register - 1) // 6 * HOURS + np.tile(hour, METERS * 6)
+    late = rng.normal(0, 30, (METERS, HOURS)).astype(np.int64)
+    meter, every = (register - 1) // 6, np.tile(hour, METERS * 6)
+    delivery = every * FLEET + meter * (FLEET // METERS) + late[meter, every]
     return ReadingColumns(ts, value, delivery, register, np.zeros(len(ts), dtype=np.int64))
 
 
@@ -74,6 +78,20 @@ async def one(connection: AsyncConnection[Any], query: str) -> int:
     return int(row[0]) if row else 0
 
 
+async def of_columns(connection: AsyncConnection[Any], count: int) -> str:
+    """Compressed bytes a reading of each column that costs any."""
+    cursor = await connection.execute(
+        "SELECT format('%I.%I', schema_name, table_name) FROM _timescaledb_catalog.chunk WHERE id IN"
+        " (SELECT compressed_chunk_id FROM _timescaledb_catalog.chunk)"
+    )
+    chunks = [name for (name,) in await cursor.fetchall()]
+    shares = []
+    for column in ("ts", "value", "delivery_id", "version", "flags"):
+        sizes = [await one(connection, f"SELECT sum(pg_column_size({column}))::int8 FROM {chunk}") for chunk in chunks]
+        shares.append(f"{column} {sum(sizes) / count:.2f}")
+    return ", ".join(shares)
+
+
 async def timescale(url: str) -> None:
     """Print bytes a reading before and after compression."""
     for jitter_s in (0, 20):
@@ -85,10 +103,12 @@ async def timescale(url: str) -> None:
         await connection.execute("SELECT compress_chunk(c) FROM show_chunks('reading') c")
         stats = "SELECT sum(after_compression_total_bytes)::int8 FROM hypertable_compression_stats('reading')"
         compressed = await one(connection, stats)
+        columns = await of_columns(connection, count)
         await connection.close()
         print(
             f"TimescaleDB, {count:,} readings, instants {f'within {jitter_s} s' if jitter_s else 'on the hour'}:"
             f" {before / count:.1f} bytes each as rows, {compressed / count:.2f} in the columnstore"
+            f"\n  of which {columns}; the rest is pages, half-filled ones too: {METERS} meters are a small fleet"
         )
 
 
