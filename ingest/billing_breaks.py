@@ -17,7 +17,7 @@ from compute.billing import CutOff, IndexReading, Segment
 from compute.breaks import Piece, pieces_of
 from compute.quality import Quality
 from compute.series import index_series
-from ingest.store import billing
+from ingest.store import billing_sources
 from ingest.store.packing import microseconds
 
 # Readings around a period that the sequence rules look at, too.
@@ -54,7 +54,7 @@ async def _readings(connection: AsyncConnection[Any], segment: Segment) -> list[
     high = min(segment.end + AROUND, end) if end is not None else segment.end + AROUND
     found = [
         IndexReading(row["ts"], row["value"], row["delivery_id"], row["flags"])
-        for row in await billing.readings_between(connection, segment.register_id, low, high)
+        for row in await billing_sources.readings_between(connection, segment.register_id, low, high)
     ]
     first, last = segment.noted
     if begin is not None and first is not None and low == begin:

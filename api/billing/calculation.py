@@ -1,33 +1,28 @@
 """Quantities of a period, computed area by area from intervals and index readings.
 
 Rules: cut-offs are local midnights of the point's area; a period that has not ended yet counts up to now; one pass
-serves
-all points of an area, so ten thousand points cost some dozens of queries.
+serves all points of an area, so ten thousand points cost some dozens of queries.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
-import msgspec
 from psycopg import AsyncConnection
 
 from api.billing.cut_offs import segments_of
-from api.billing.tiers import tier_splits
-from api.billing.window import Window, window_of
-from compute.billing import BillingPeriod, BillingQuantity, Gate, Sums, energy_units, quantity_of, rounded
+from api.billing.settings import gate_of
+from api.billing.tiers import Schedule, schedules, tier_splits
+from api.billing.window import Window, local_midnight, window_of
+from compute.billing import BillingPeriod, BillingQuantity, Sums, energy_units, quantity_of, rounded
 from ingest.billing import MAIN_REGISTER
 from ingest.billing_breaks import unbroken
-from ingest.store import billing
+from ingest.store import billing_sources
 
 Row = dict[str, Any]
 _CHUNK: Final = 2_000
 _ML_PER_M3: Final = 1_000_000
-
-
-def gate_of(settings: Row) -> Gate:
-    """The period's own gate where its settings have one."""
-    return msgspec.convert(settings.get("gate", {}), Gate)
 
 
 async def quantities(
@@ -40,14 +35,16 @@ async def quantities(
 ) -> list[Row]:
     """Rows for `ingest.store.billing.write`, without version and state, one a point and service."""
     result: list[Row] = []
-    run = await billing.last_run(connection)
+    run = await billing_sources.last_run(connection)
     areas: dict[tuple[int, str], list[Row]] = {}
     for point in points:
         areas.setdefault((point["area_id"], point["time_zone"]), []).append(point)
     for (area_id, zone), members in areas.items():
         window = window_of(period["start_date"], period["end_date"], zone, now)
         base_c = float(period["settings"].get("base_c", 18.0))
-        degree_days = await billing.degree_days(connection, area_id, window.start, window.end, zone=zone, base_c=base_c)
+        degree_days = await billing_sources.degree_days(
+            connection, area_id, window.start, window.end, zone=zone, base_c=base_c
+        )
         for start in range(0, len(members), _CHUNK):
             chunk = members[start : start + _CHUNK]
             for row in await _chunk(connection, period, chunk, window, degree_days, known):
@@ -65,13 +62,18 @@ async def _chunk(
     known: datetime | None,
 ) -> list[Row]:
     ids = [point["point_id"] for point in points]
-    sums = await billing.sums(connection, ids, window.start, window.end, known)
-    rows = await billing.segments(connection, ids, window.start, window.end)
-    states = await billing.days_by_state(connection, ids, window.start, window.end)
+    sums = await billing_sources.sums(connection, ids, window.start, window.end, known)
+    rows = await billing_sources.segments(connection, ids, window.start, window.end)
+    states = await billing_sources.days_by_state(connection, ids, window.start, window.end)
     tolerance = timedelta(minutes=float(period["settings"].get("tolerance_min", 90)))
     segments = await segments_of(connection, rows, sums, window, tolerance)
     gate = gate_of(period["settings"])
     by_id = {point["point_id"]: point for point in points}
+    lists = schedules(period["settings"].get("tiers", []), period["start_date"], period["end_date"])
+    later = [
+        await billing_sources.energies(connection, ids, *span, known)
+        for span in _spans(lists, window, points[0]["time_zone"])
+    ]
     result = []
     for point_id, service in sorted(set(segments) | set(sums)):
         total = _sums(sums.get((point_id, service)), service)
@@ -81,10 +83,20 @@ async def _chunk(
         if not made.conserved and made.index_difference is not None:
             # An index that broke, or garbage next to a cut-off: the readings that count, piece by piece.
             made = quantity_of(asked, await unbroken(connection, own), total)
-        result.append(
-            _row(period, by_id[point_id], service, made, total, window, states.get(point_id, {}), degree_days)
-        )
+        row = _row(period, by_id[point_id], service, made, total, window, states.get(point_id, {}), degree_days)
+        if lists:
+            dated = [energies.get((point_id, service), 0) for energies in later]
+            # The first list takes what the others leave: the steps add up to the quantity to the joule.
+            split = None if made.energy_j is None else [made.energy_j - sum(dated), *dated]
+            row["determinants"]["tiers"] = tier_splits(lists, split)
+        result.append(row)
     return result
+
+
+def _spans(lists: Sequence[Schedule], window: Window, zone: str) -> list[tuple[datetime, datetime]]:
+    """The instants between which each list but the first holds."""
+    starts = [local_midnight(each.since, zone) for each in lists if each.since is not None]
+    return list(pairwise(min(instant, window.end) for instant in [*starts, window.end]))
 
 
 def _sums(row: Row | None, service: int) -> Sums:
@@ -168,7 +180,7 @@ def _row(
             "days_by_state": {state: round(value, 4) for state, value in states.items()},
             "contract": point["contract"],
             "flags": sums.flags,
-            "tiers": tier_splits(period["settings"].get("tiers", []), made.energy_j),
+            "tiers": [],
         },
     }
 
@@ -200,7 +212,7 @@ async def all_points(connection: AsyncConnection[Any], only: Iterable[int] | Non
     chosen = None if only is None else sorted(set(only))
     result: list[Row] = []
     while True:
-        page = await billing.points(connection, after=result[-1]["point_id"] if result else 0, only=chosen)
+        page = await billing_sources.points(connection, after=result[-1]["point_id"] if result else 0, only=chosen)
         if not page:
             return result
         result += page

@@ -16,7 +16,7 @@ from api.billing.window import Window
 from compute.billing import CutOff, IndexReading, Segment
 from ingest.assessment_loading import pipe_rate
 from ingest.billing import MAIN_REGISTER, count_size
-from ingest.store import billing
+from ingest.store import billing_sources
 
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ async def segments_of(
 ) -> dict[tuple[int, int], list[Segment]]:
     """Meters of points with their cut-off indexes, by point and service.
 
-    `rows`: installations as `ingest.store.billing.segments` gives them.
+    `rows`: installations as `ingest.store.billing_sources.segments` gives them.
     """
     # Every cut-off instant asks once for all registers that need it.
     wanted: dict[datetime, set[int]] = {}
@@ -46,8 +46,8 @@ async def segments_of(
     before: dict[tuple[int, datetime], IndexReading] = {}
     after: dict[tuple[int, datetime], IndexReading] = {}
     for at, registers in wanted.items():
-        before |= _indexed(await billing.readings_at(connection, sorted(registers), at, before=True), at)
-        after |= _indexed(await billing.readings_at(connection, sorted(registers), at, before=False), at)
+        before |= _indexed(await billing_sources.readings_at(connection, sorted(registers), at, before=True), at)
+        after |= _indexed(await billing_sources.readings_at(connection, sorted(registers), at, before=False), at)
     result: dict[tuple[int, int], list[Segment]] = {}
     for row, (start, end) in zip(rows, spans, strict=True):
         register = row["register_id"]

@@ -20,7 +20,7 @@ class PeriodBody(BaseModel):
     settings: dict[str, Any] = Field(
         default_factory=dict,
         description=(
-            "gate {max_estimated, max_missing, max_edited, require_conserved}, tiers [{tier, upto_kwh}], base_c,"
+            "gate {max_estimated, max_missing, max_edited, require_conserved}, tiers [{tier, upto_kwh, from}], base_c,"
             " tolerance_min"
         ),
     )

@@ -1,8 +1,8 @@
 """What the billing system does: periods, quantities before and after the freeze, changes, acknowledgement.
 
 Rules: open quantities follow assessment; a frozen one never changes, what differs later becomes an adjustment that
-names
-its cause; every decision is in the audit log. Callable without HTTP.
+names its cause; a period is everybody's, so who sees some areas only neither makes nor freezes one; every decision is
+in the audit log. Callable without HTTP.
 """
 
 import re
@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-import msgspec
 from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.billing import calculation
+from api.billing.causes import cause_of
+from api.billing.settings import checked
 from api.billing.window import window_of
-from compute.billing import Gate, energy_units, rounded
-from ingest.errors import ConflictError, InvalidInputError, NotFoundError
-from ingest.store import audit, billing, feed, outbox
+from compute.billing import energy_units, rounded
+from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from ingest.store import audit, billing, billing_sources, feed, outbox
 
 Row = dict[str, Any]
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _LONGEST_DAYS: Final = 400
-_SETTINGS: Final = frozenset({"gate", "tiers", "base_c", "tolerance_min"})
 
 
 async def periods(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
@@ -50,12 +50,12 @@ async def create_period(
     settings: Row | None = None,
 ) -> Row:
     """New period of local days [start, end). `settings`: gate, tiers, base_c, tolerance_min."""
-    actor.require("settler")
+    _require_everywhere(actor)
     if _CODE.fullmatch(code) is None:
         raise InvalidInputError("a code has 1-40 letters, digits, dots, hyphens and underscores", field="code")
     if not start < end or (end - start).days > _LONGEST_DAYS:
         raise InvalidInputError(f"a period has 1-{_LONGEST_DAYS} days", field="end_date")
-    given = _checked(settings or {})
+    given = checked(settings or {}, start, end)
     if await billing.period(connection, code) is not None:
         raise ConflictError(f"the period {code} exists already", code="billing.period_exists", field="code")
     await billing.add_period(connection, code, name or code, start, end, given, actor.name)
@@ -64,52 +64,34 @@ async def create_period(
     return await period(connection, code)
 
 
-def _checked(settings: Row) -> Row:
-    unknown = sorted(set(settings) - _SETTINGS)
-    if unknown:
-        raise InvalidInputError(f"unknown setting {unknown[0]!r}", field=f"settings.{unknown[0]}")
-    try:
-        msgspec.convert(settings.get("gate", {}), Gate)
-        bounds = [
-            float(tier["upto_kwh"])
-            for tier in settings.get("tiers", [])
-            if tier.get("upto_kwh") is not None and tier["tier"]
-        ]
-        for name, default in (("base_c", 18), ("tolerance_min", 90)):
-            if not 0 <= float(settings.get(name, default)) <= 100_000:
-                raise ValueError(f"{name} is out of range")
-    except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInputError(f"settings: {error}", field="settings") from error
-    if bounds != sorted(bounds) or any(not 0 < bound < 1e12 for bound in bounds):
-        raise InvalidInputError("tiers must rise: upto_kwh of each above the one before", field="settings.tiers")
-    return settings
+def _require_everywhere(actor: Actor) -> None:
+    actor.require("settler")
+    if actor.areas is not None:
+        raise ForbiddenError("a period reaches beyond your areas", code="area.limited")
 
 
 async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime, force: bool = False) -> Row:
     """Bring a period's open quantities up to the newest assessment run; the period.
 
     An open period is recalculated; a frozen one gets adjustments where its figures have changed. Does nothing where
-    no run
-    has finished since.
+    no run has finished since.
     """
     row = await period(connection, code)
-    run = await billing.last_run(connection)
+    run = await billing_sources.last_run(connection)
     if not force and row["calculated_run"] is not None and row["calculated_run"] == run:
         return row
     row = await period(connection, code, lock=True)
     if not force and row["calculated_run"] is not None and row["calculated_run"] == run:
         return row  # another caller was faster
     points = await calculation.all_points(connection)
-    adjusted = await _store(connection, row, points, now, "new readings")
+    adjusted = await _store(connection, row, points, now)
     if adjusted:
         await outbox.announce(connection, "billing.adjusted", {"period": code, "quantities": len(adjusted)})
     await billing.set_calculated(connection, row["period_id"], run, now)
     return await period(connection, code)
 
 
-async def _store(
-    connection: AsyncConnection[Any], period_row: Row, points: Sequence[Row], now: datetime, cause: str
-) -> list[Row]:
+async def _store(connection: AsyncConnection[Any], period_row: Row, points: Sequence[Row], now: datetime) -> list[Row]:
     """Write new open rows, replace open ones, adjust frozen ones; returns the adjustments."""
     adjustments: list[Row] = []
     for start in range(0, len(points), 2_000):
@@ -117,6 +99,7 @@ async def _store(
         computed = await calculation.quantities(connection, period_row, chunk, now=now)
         ids = [point["point_id"] for point in chunk]
         latest = await billing.latest(connection, period_row["period_id"], ids)
+        edited = await billing_sources.edited_at(connection, ids, period_row["start_date"], period_row["end_date"])
         rows = []
         for quantity in computed:
             before = latest.get((quantity["point_id"], quantity["service"]))
@@ -127,6 +110,7 @@ async def _store(
             elif before["state"] in ("open", "blocked"):
                 rows.append({**base, "version": before["version"], "state": state})
             elif (before["energy_j"], before["volume_ml"]) != (quantity["energy_j"], quantity["volume_ml"]):
+                cause = cause_of(before, quantity, edited.get(quantity["point_id"]))
                 version = {"version": before["version"] + 1, "previous_id": before["quantity_id"], "cause": cause}
                 rows.append({**base, **version, "state": "adjustment"})
                 adjustments.append(rows[-1])
@@ -140,28 +124,27 @@ async def freeze(
     """Make every quantity that passes the gate immutable; counts of frozen and still blocked ones.
 
     A second freeze takes those that were blocked and pass now; where there is nothing left it is refused. A period
-    that has
-    not ended is refused unless `early`.
+    that has not ended is refused unless `early`.
 
     Raises
     ------
     ConflictError
         ``billing.frozen``: nothing left to freeze; ``billing.running``: the period has not ended.
     """
-    actor.require("settler")
+    _require_everywhere(actor)
     row = await period(connection, code, lock=True)
     points = await calculation.all_points(connection)
     zones = {point["time_zone"] for point in points}
     ends = [window_of(row["start_date"], row["end_date"], zone, now).planned_end for zone in zones]
     if not early and any(end > now for end in ends):
         raise ConflictError(f"the period {code} has not ended", code="billing.running", field="code")
-    await _store(connection, row, points, now, "freeze")
+    await _store(connection, row, points, now)
     frozen = await billing.freeze_open(connection, row["period_id"])
     if frozen == 0 and row["state"] == "frozen":
         raise ConflictError(f"the period {code} is frozen already", code="billing.frozen", field="code")
     if row["state"] != "frozen":
         await billing.set_frozen(connection, row["period_id"], actor.name, now)
-    await billing.set_calculated(connection, row["period_id"], await billing.last_run(connection), now)
+    await billing.set_calculated(connection, row["period_id"], await billing_sources.last_run(connection), now)
     blocked = await billing.blocked(connection, row["period_id"])
     await outbox.announce(connection, "billing.frozen", {"period": code, "frozen": frozen, "blocked": blocked})
     await audit.record(

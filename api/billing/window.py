@@ -19,9 +19,14 @@ class Window:
         return max(0.0, (self.end - self.start).total_seconds())
 
 
+def local_midnight(day: date, zone: str) -> datetime:
+    """The instant at which a day begins in a zone."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
 def window_of(start: date, end: date, zone: str, now: datetime) -> Window:
     """Local midnights of the zone as instants; a day may have 23 or 25 hours."""
-    first, last = (datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (start, end))
+    first, last = local_midnight(start, zone), local_midnight(end, zone)
     # Intervals are whole hours: a running hour is not counted.
     running = now.replace(minute=0, second=0, microsecond=0)
     return Window(first, max(first, min(last, running)), last)

@@ -63,6 +63,36 @@ async def test_the_explanation_reaches_the_raw_bytes(service, february):
     assert len(made["deliveries"]) == 4
 
 
+async def test_tiers_change_at_a_date_and_add_up_to_the_quantity(service, february):
+    caller = service.caller("billing")
+    tiers = [
+        {"tier": "old low", "upto_kwh": 100},
+        {"tier": "old high"},
+        {"tier": "new low", "upto_kwh": 50, "from": "2026-02-08"},
+        {"tier": "new high", "from": "2026-02-08"},
+    ]
+    await caller.post("/api/v1/billing/periods", json={**PERIOD, "code": "tiers", "settings": {"tiers": tiers}})
+    (row,) = (await caller.get("/api/v1/billing/quantities", params={"period": "tiers"})).json()["items"]
+    found = {tier["tier"]: tier for tier in row["determinants"]["tiers"]}
+    hour_j = 1.23 * 3_600_000
+    assert found["old low"]["energy_j"] == 100 * 3_600_000
+    assert found["old high"]["energy_j"] == pytest.approx(7 * 24 * hour_j - 100 * 3_600_000, rel=1e-6)
+    assert found["new low"]["energy_j"] == 50 * 3_600_000
+    assert found["new high"]["energy_j"] == pytest.approx(21 * 24 * hour_j - 50 * 3_600_000, rel=1e-6)
+    assert found["new high"]["from"] == "2026-02-08"
+    assert sum(tier["energy_j"] for tier in found.values()) == row["energy_j"]
+    assert sum(Decimal(tier["energy_kwh"]) for tier in found.values()) == Decimal(row["energy_kwh"])
+
+
+async def test_who_sees_some_areas_only_neither_makes_nor_freezes_a_period(service, february):
+    made = await service.caller("admin").post("/api/v1/keys", json={"name": "a1", "role": "billing", "areas": ["A1"]})
+    headers = {"Authorization": f"Bearer {made.json()['key']}"}
+    caller = service.caller(None)
+    for path, body in (("", {**PERIOD, "code": "mine"}), ("/2026-02/freeze", {})):
+        answer = await caller.post(f"/api/v1/billing/periods{path}", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "area.limited")
+
+
 async def test_csv_tells_the_same_as_json(service, february):
     caller = service.caller("billing")
     text = (await caller.get("/api/v1/billing/quantities", params={"period": "2026-02", "format": "csv"})).text
@@ -148,6 +178,7 @@ async def test_a_late_reading_after_the_freeze_becomes_an_adjustment_on_the_feed
     news = (await caller.get("/api/v1/billing/changes", params={"cursor": feed["next"]})).json()
     (row,) = news["items"]
     assert (row["state"], row["version"], row["previous_id"]) == ("adjustment", 2, old["quantity_id"])
+    assert row["adjustment"]["cause"] == "edit"
     assert row["adjustment"]["old_energy_j"] == old["energy_j"]
     assert row["adjustment"]["difference_j"] == row["energy_j"] - old["energy_j"] != 0
     assert row["determinants"]["conserved"] is True
@@ -236,6 +267,11 @@ async def test_a_running_period_is_not_frozen_by_accident(service):
             {**PERIOD, "settings": {"tiers": [{"tier": "1", "upto_kwh": 5}, {"tier": "2", "upto_kwh": 2}]}},
             "settings.tiers",
         ),
+        ({**PERIOD, "settings": {"tiers": [{"tier": "1", "from": "2026-03-01"}]}}, "settings.tiers"),
+        ({**PERIOD, "settings": {"tiers": [{"tier": "1", "from": "2026-02-10"}]}}, "settings.tiers"),
+        ({**PERIOD, "settings": {"tiers": [{"tier": "1", "from": 7}]}}, "settings.tiers"),
+        ({**PERIOD, "settings": {"tiers": [{"tier": "1"}, {"tier": "2", "upto_kwh": 2}]}}, "settings.tiers"),
+        ({**PERIOD, "settings": {"tiers": {"tier": "1"}}}, "settings"),
     ],
 )
 async def test_a_wrong_period_is_refused_by_name(service, body, field):

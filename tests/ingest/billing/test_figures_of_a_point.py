@@ -1,6 +1,6 @@
 """Billing figures: exact integers, one rounding, sums that agree with the indexes or say that they don't."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.billing.tiers import tier_splits
+from api.billing.tiers import schedules, tier_splits
 from api.billing.window import window_of
 from compute.billing import (
     J_PER_KWH,
@@ -138,7 +138,8 @@ def test_a_half_goes_to_the_even_neighbour(value, expected):
 @given(st.integers(0, 10**13), st.lists(st.integers(1, 10**6), max_size=4, unique=True))
 def test_tiers_add_up_to_the_quantity_in_joules_and_in_kwh(energy_j, bounds):
     tiers = [{"tier": str(n), "upto_kwh": bound} for n, bound in enumerate(sorted(bounds))]
-    made = tier_splits([*tiers, {"tier": "rest"}], energy_j)
+    lists = schedules([*tiers, {"tier": "rest"}], date(2026, 2, 1), date(2026, 3, 1))
+    made = tier_splits(lists, [energy_j])
     assert sum(tier["energy_j"] for tier in made) == energy_j
     assert sum(Decimal(tier["energy_kwh"]) for tier in made) == rounded(energy_j, J_PER_KWH, 3)
 
