@@ -28,8 +28,9 @@ class Settings:
     """What a Heatbook process must know.
 
     data: folder for the embedded cluster, spool, keys and photos. port: HTTP port of API and console on `host`.
-    database_url and mqtt_url: None means "embedded". clock: see `ingest.clock.clock_from_text`. map_tiles: address of
-    map tiles with {z}, {x} and {y}; empty draws the map on plain ground, without asking anybody.
+    metrics_port: of ingest and assess, on `metrics_host`; 0 serves no metrics. database_url and mqtt_url: None means
+    "embedded". clock: see `ingest.clock.clock_from_text`. map_tiles: address of map tiles with {z}, {x} and {y}; empty
+    draws the map on plain ground, without asking anybody.
     """
 
     data: Path
@@ -63,12 +64,15 @@ class Settings:
     oidc_area_claim: str = ""
     public_url: str = ""
     notify_urls: str = field(default="", repr=False)
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
     map_tiles: str = ""
     map_attribution: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise SettingsError(f"{PREFIX}PORT: {self.port} is not a TCP port")
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not a TCP port")
         for name in ("max_body_bytes", "max_payload_bytes", "batch_rows", "queue_deliveries", "spool_bytes"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()}: must be at least 1")

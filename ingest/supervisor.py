@@ -21,6 +21,7 @@ from ingest.decoding_memory import kept_state
 from ingest.directory import Directory
 from ingest.errors import IngestError, UnavailableError
 from ingest.health_report import report_health
+from ingest.metrics_endpoint import WorkerCollector, metrics_served
 from ingest.on_demand import answer_requests
 from ingest.ownership import hold_gateways
 from ingest.pipeline import Pipeline
@@ -45,11 +46,12 @@ HEALTH_S = 5.0
 
 @dataclass(slots=True)
 class Running:
-    """A gateway that this worker reads; `poller` is None for MQTT."""
+    """A gateway that this worker reads; `poller` is None for MQTT, `source` for all others."""
 
     gateway: FieldGateway
     task: "asyncio.Task[None]"
     poller: GatewayPoller | None = None
+    source: MqttSource | None = None
 
 
 class Worker:
@@ -167,20 +169,16 @@ class Worker:
 
     async def _mqtt(self, gateway: FieldGateway) -> None:
         own = settings_from_url(gateway.address, gateway.settings, client_id=self.client_id(gateway))
-        health = self.tally.gateway
-
-        def changed(connected: bool, reason: str) -> None:
-            change = health(gateway.gateway_id)
-            change.connected, change.last_error = connected, reason
-
         source = MqttSource(
             own,
             self.pipeline,
             clock=self.clock,
             gateway_id=gateway.gateway_id,
             addresses={meter.address: meter.meter_id for meter in gateway.meters if meter.address},
-            on_health=changed,
+            on_health=lambda connected, reason: self.tally.connected(gateway.gateway_id, connected, reason),
         )
+        if (running := self.running.get(gateway.gateway_id)) is not None:
+            running.source = source
         await source.run()
 
     def client_id(self, gateway: FieldGateway) -> str:
@@ -241,7 +239,11 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
             kept_state(settings.data) as state,
             Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
         ):
-            await Worker(settings, pool, directory, pipeline, clock).run(stop)
+            worker = Worker(settings, pool, directory, pipeline, clock)
+            registry = pipeline.counters.registry
+            registry.register(WorkerCollector(pipeline, worker.tally, worker.running))
+            with metrics_served(settings, registry):
+                await worker.run(stop)
     finally:
         await pool.close()
 

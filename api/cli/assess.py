@@ -12,6 +12,7 @@ import psycopg
 import typer
 
 from api.cli.serve import DatabaseOption, DataOption, _settings, database_of
+from ingest.config import Settings
 
 # Silence touches no meter: a watching run looks for it at this distance.
 POLL_S = 3.0
@@ -59,7 +60,7 @@ def assess(
     with database_of(settings) as url:
         clock = clock_from_text(settings.clock)
         if watch:
-            _watch(url, clock.now, cluster)
+            _watch(settings, url, clock.now, cluster)
             return
         _once(url, moment or clock.now(), full=full, codes=point, cluster=cluster)
 
@@ -100,33 +101,38 @@ def _point_ids(url: str, codes: list[str]) -> list[int]:
     return list(found.values())
 
 
-def _watch(url: str, now: Callable[[], datetime], cluster: str | None) -> None:
+def _watch(settings: Settings, url: str, now: Callable[[], datetime], cluster: str | None) -> None:
     """Assess again and again until SIGTERM or Ctrl-C; a database that is away is waited for."""
     import structlog
 
     from ingest.assessment import Watch
     from ingest.errors import UnavailableError
+    from ingest.metrics_endpoint import AssessmentCounters, metrics_served
 
     log = structlog.get_logger("heatbook.assess")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     keeper = Watch(url, cluster=cluster)
+    counters = AssessmentCounters()
     log.info("assessment waits for readings")
-    while not stop.is_set():
-        try:
-            report = keeper.step(now())
-        except (UnavailableError, psycopg.OperationalError) as error:
-            log.warning("assessment cannot reach the database", reason=str(error))
-            stop.wait(5 * POLL_S)
-            continue
-        if report is not None and (report.changed or report.findings):
-            log.info(
-                "assessed",
-                points=report.points,
-                changed=report.changed,
-                findings=report.findings,
-                opened=report.alerts_opened,
-                seconds=round(report.seconds, 3),
-            )
-        stop.wait(POLL_S)
+    with metrics_served(settings, counters.registry):
+        while not stop.is_set():
+            try:
+                report = keeper.step(now())
+            except (UnavailableError, psycopg.OperationalError) as error:
+                log.warning("assessment cannot reach the database", reason=str(error))
+                counters.away.set(1)
+                stop.wait(5 * POLL_S)
+                continue
+            counters.stepped(report)
+            if report is not None and (report.changed or report.findings):
+                log.info(
+                    "assessed",
+                    points=report.points,
+                    changed=report.changed,
+                    findings=report.findings,
+                    opened=report.alerts_opened,
+                    seconds=round(report.seconds, 3),
+                )
+            stop.wait(POLL_S)

@@ -70,6 +70,8 @@ class Tally:
 
     gateways: dict[int, HealthChange] = field(default_factory=dict)
     meters: dict[int, HealthChange] = field(default_factory=dict)
+    # Of gateways since the process began, for metrics.
+    totals: dict[int, HealthChange] = field(default_factory=dict)
     _streaks: dict[int, int] = field(default_factory=dict)
 
     def gateway(self, gateway_id: int) -> HealthChange:
@@ -85,19 +87,27 @@ class Tally:
 
     def succeeded(self, gateway_id: int, meter_id: int, at: datetime, latency_s: float) -> None:
         """A meter answered."""
-        gateway = self.gateway(gateway_id)
-        gateway.succeed(at, latency_s)
-        gateway.connected = True
+        for gateway in (self.gateway(gateway_id), self._total(gateway_id)):
+            gateway.succeed(at, latency_s)
+            gateway.connected = True
         self.meter(meter_id).succeed(at, latency_s)
 
     def failed(self, gateway_id: int, meter_id: int | None, at: datetime, error: SourceError) -> None:
         """A question failed; `meter_id` None where the gateway itself is to blame."""
-        gateway = self.gateway(gateway_id)
-        gateway.fail(at, error)
-        if isinstance(error, LineClosedError):
-            gateway.connected = False
+        for gateway in (self.gateway(gateway_id), self._total(gateway_id)):
+            gateway.fail(at, error)
+            if isinstance(error, LineClosedError):
+                gateway.connected = False
         if meter_id is not None:
             self.meter(meter_id).fail(at, error)
+
+    def connected(self, gateway_id: int, connected: bool, error: str) -> None:
+        """A gateway that is not asked (a broker) came or went."""
+        for gateway in (self.gateway(gateway_id), self._total(gateway_id)):
+            gateway.connected, gateway.last_error = connected, error
+
+    def _total(self, gateway_id: int) -> HealthChange:
+        return self.totals.setdefault(gateway_id, HealthChange(gateway_id))
 
     def take(self) -> tuple[list[HealthChange], list[HealthChange]]:
         """Changes of gateways and of meters since the last take."""

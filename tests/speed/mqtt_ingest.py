@@ -1,21 +1,25 @@
-"""MQTT QoS 1 → committed and acknowledged, against a paho subscriber that discards what it gets from the same broker.
+"""MQTT QoS 1 → committed and acknowledged by one worker, against a paho subscriber that discards what it gets.
 
-Run: ``python tests/speed/mqtt_ingest.py [messages] [rounds]``. Prints messages/s of both and their ratio, medians of
-the rounds.
-Broker, publisher and database are processes of their own; each message is a wireless telegram of six values in hex.
+Run: ``python tests/speed/mqtt_ingest.py [messages] [rounds] [version]`` (version: 4 is MQTT 3.1.1, 5 is MQTT 5).
+Mosquitto is the broker where its executable is found, the embedded one otherwise. Two cases, each round on a fresh
+broker: a session that holds all messages is drained (the subscriber is the limit), and a publisher sends while the
+subscriber listens. Printed: messages/s with the ratio to the discarding subscriber, and CPU microseconds a message of the
+subscriber's process with their ratio, which holds on a busy machine where that of the rates does not.
 """
 
 import asyncio
 import os
+import shutil
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -33,8 +37,11 @@ from protocols.mbus import record_bytes, wireless_telegram
 from protocols.telegram import MeterId
 
 TOPIC = "speed/raw"
-# Messages the broker sends ahead of acknowledgements; the embedded default is 100.
+METERS = 1_000
+# Messages the broker sends ahead of acknowledgements; deploy/mosquitto/mosquitto.conf says the same.
 WINDOW = int(os.environ.get("SPEED_WINDOW", "1000"))
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+Measured = tuple[float, float]
 
 
 def telegrams(count: int, batch: int) -> list[bytes]:
@@ -51,53 +58,107 @@ def telegrams(count: int, batch: int) -> list[bytes]:
                 record_bytes("return_temperature", Decimal(402).scaleb(-1), "°C"),
             ]
         )
-        meter = MeterId(f"{number % 1000 + 10_000_000}", "KAM", 0x1B, "heat")
+        meter = MeterId(f"{number % METERS + 10_000_000}", "KAM", 0x1B, "heat")
         made.append(wireless_telegram(meter, records, access_number=number % 256).hex().encode())
     return made
 
 
-def publish(port: int, payloads: list[bytes], gate: Barrier) -> None:
-    """Publish all from a process of its own and wait until the broker has them."""
+class Mosquitto:
+    """A broker process that keeps sessions in memory, as long as they want."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        folder.mkdir()
+        text = f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+        (folder / "conf").write_text(f"{text}max_queued_messages 0\nmax_inflight_messages {WINDOW}\n")
+        self.process = subprocess.Popen([MOSQUITTO or "", "-c", str(folder / "conf")], stderr=subprocess.DEVNULL)
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(20)
+
+
+class Embedded:
+    """The broker of one-command use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._broker = Broker(port=self.port, listen="127.0.0.1", max_inflight_count=WINDOW)
+        self._broker.__enter__()
+
+    def stop(self) -> None:
+        """End it."""
+        self._broker.__exit__(None, None, None)
+
+
+def subscriber(port: int, name: str) -> paho.Client:
+    """A client whose session outlives it."""
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
+    client.on_connect = lambda c, *_: c.subscribe(TOPIC, qos=1)
+    client.connect("127.0.0.1", port)
+    return client
+
+
+def register(port: int, name: str) -> None:
+    """Leave a session behind that collects messages."""
+    done = threading.Event()
+    client = subscriber(port, name)
+    client.on_subscribe = lambda *_: done.set()
+    client.loop_start()
+    done.wait(10)
+    client.disconnect()
+    client.loop_stop()
+
+
+def forget(port: int, name: str) -> None:
+    """End a session, so that it collects nothing more."""
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, clean_session=True)
+    ended = threading.Event()
+    client.on_connect = lambda c, *_: c.disconnect()
+    client.on_disconnect = lambda *_: ended.set()
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    ended.wait(10)
+    client.loop_stop()
+
+
+def publish(port: int, payloads: list[bytes]) -> None:
+    """Publish all and wait until the broker has them."""
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     client.max_inflight_messages_set(500)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    gate.wait()
-    infos = [client.publish(TOPIC, payload, qos=1) for payload in payloads]
-    for info in infos:
+    for info in [client.publish(TOPIC, payload, qos=1) for payload in payloads]:
         info.wait_for_publish(120)
     client.disconnect()
     client.loop_stop()
 
 
-def discarding(port: int, payloads: list[bytes]) -> float:
-    """Messages/s of a paho subscriber that throws them away (its own acknowledgements)."""
+def discarding(port: int, count: int) -> Measured:
+    """Messages/s and CPU seconds a message of a paho subscriber that throws them away (its own acknowledgements)."""
     done = threading.Event()
-    ready = threading.Event()
     seen: list[float] = []
 
     def on_message(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
         seen.append(time.perf_counter())
-        if len(seen) == len(payloads):
+        if len(seen) == count:
             done.set()
 
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="discard", clean_session=False)
+    client = subscriber(port, "discard")
     client.on_message = on_message
-    client.on_subscribe = lambda *_: ready.set()
-    client.on_connect = lambda c, *_: c.subscribe(TOPIC, qos=1)
-    client.connect("127.0.0.1", port)
+    began, cpu = time.perf_counter(), time.process_time()
     client.loop_start()
-    ready.wait(10)
-    gate = get_context("spawn").Barrier(2)
-    publisher = get_context("spawn").Process(target=publish, args=(port, payloads, gate))
-    publisher.start()
-    gate.wait()
-    started = time.perf_counter()
     done.wait(300)
-    publisher.join()
+    used = time.process_time() - cpu
     client.disconnect()
     client.loop_stop()
-    return len(payloads) / (seen[-1] - started)
+    return count / (seen[-1] - began), used / count
 
 
 class Discarding:
@@ -110,39 +171,28 @@ class Discarding:
         return future
 
 
-async def through_source(port: int, payloads: list[bytes], pipeline: object, name: str) -> float:
-    """Messages/s from the broker to the last acknowledgement."""
-    source = MqttSource(MqttSettings("127.0.0.1", port, topics=(TOPIC,), client_id=name), pipeline)  # type: ignore[arg-type]
+async def through_source(port: int, count: int, pipeline: object, name: str, version: int) -> Measured:
+    """Messages/s to the last acknowledgement, and CPU seconds a message."""
+    settings = MqttSettings("127.0.0.1", port, topics=(TOPIC,), client_id=name, version=version)
+    source = MqttSource(settings, pipeline)  # type: ignore[arg-type]
+    began, cpu = time.perf_counter(), time.process_time()
     task = asyncio.create_task(source.run())
-    await source.connected.wait()
-    gate = get_context("spawn").Barrier(2)
-    publisher = get_context("spawn").Process(target=publish, args=(port, payloads, gate))
-    publisher.start()
-    gate.wait()
-    started = time.perf_counter()
-    while source.counters.acknowledged < len(payloads):
+    while source.counters.acknowledged < count:
         source.changed.clear()
         await source.changed.wait()
-        await asyncio.sleep(0.002)
-    rate = len(payloads) / (time.perf_counter() - started)
-    publisher.join()
+    measured = count / (time.perf_counter() - began), (time.process_time() - cpu) / count
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return rate
+    return measured
 
 
-async def committed(port: int, payloads: list[bytes], url: str, name: str) -> float:
-    """Messages/s through the real pipeline into PostgreSQL: decoded, committed, acknowledged."""
+async def committed(port: int, count: int, url: str, version: int) -> Measured:
+    """The same through the real pipeline into PostgreSQL."""
     pool = await open_pool(url)
     try:
         directory = await Directory.load(pool)
         async with Pipeline(pool=pool, directory=directory) as pipeline:
-            rate = await through_source(port, payloads, pipeline, name)
-            async with pool.connection() as connection:
-                rows = await (await connection.execute("SELECT count(*) FROM reading")).fetchone()
-            assert rows is not None
-            print(f"  {name}: {rows[0]} readings in the store, {rate:,.0f} messages/s")
-            return rate
+            return await through_source(port, count, pipeline, "committed", version)
     finally:
         await pool.close()
 
@@ -157,36 +207,64 @@ def register_meters(url: str, count: int) -> None:
         )
 
 
+def stored(url: str) -> tuple[int, int, int]:
+    """Deliveries, readings and quarantine entries in the store."""
+    with psycopg.connect(url) as connection:
+        counts = (
+            "SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM reading), (SELECT count(*) FROM quarantine)"
+        )
+        row = connection.execute(counts).fetchone()
+    assert row is not None
+    return row
+
+
+def one(port: int, payloads: list[bytes], case: str, name: str, measure: Callable[[int], Measured]) -> Measured:
+    """One subscriber in one case, with a session of its own."""
+    register(port, name)
+    publisher = get_context("spawn").Process(target=publish, args=(port, payloads))
+    publisher.start()
+    if case == "drained":
+        publisher.join()
+    measured = measure(port)
+    publisher.join()
+    forget(port, name)
+    return measured
+
+
 def main() -> None:
     """Print the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    rates: dict[str, list[float]] = {
-        name: [] for name in ("paho, discards", "source, pipeline discards", "source, committed")
-    }
-    broker_port = free_port()
+    arguments = [int(text) for text in sys.argv[1:]]
+    count, rounds, version = (*arguments, *(40_000, 3, 4)[len(arguments) :])
+    ratios: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Broker(port=broker_port, listen="127.0.0.1", max_inflight_count=WINDOW),
         EmbeddedPostgres(Path(folder) / "postgres", settings=THROW_AWAY) as server,
     ):
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE speed")
         url = server.url("speed")
         migrate(url)
-        register_meters(url, 1000)
+        register_meters(url, METERS)
+        subscribers: dict[str, Callable[[int], Measured]] = {
+            "discard": lambda port: discarding(port, count),
+            "source": lambda port: asyncio.run(through_source(port, count, Discarding(), "source", version)),
+            "committed": lambda port: asyncio.run(committed(port, count, url, version)),
+        }
         for number in range(rounds):
-            payloads = telegrams(count, number)
-            rates["paho, discards"].append(discarding(broker_port, payloads))
-            source = through_source(broker_port, payloads, Discarding(), f"source-{number}")
-            rates["source, pipeline discards"].append(asyncio.run(source))
-            stored = committed(broker_port, payloads, url, f"committed-{number}")
-            rates["source, committed"].append(asyncio.run(stored))
-    base = statistics.median(rates["paho, discards"])
-    print(f"{count} messages of {len(payloads[0])} bytes, {rounds} rounds")
-    for name, found in rates.items():
-        rate = statistics.median(found)
-        print(f"{name:<28} {rate:>9,.0f} messages/s  {rate / base:5.2f}")
+            broker = (Mosquitto if MOSQUITTO else Embedded)(Path(folder) / f"broker-{number}")
+            for case in ("drained", "live"):
+                payloads = telegrams(count, 2 * number + (case == "live"))
+                found = {name: one(broker.port, payloads, case, name, measure) for name, measure in subscribers.items()}
+                for name, (rate, cpu) in found.items():
+                    share, cost = rate / found["discard"][0], found["discard"][1] / cpu
+                    ratios.setdefault(f"{case} {name}", []).append(share)
+                    ratios.setdefault(f"{case} {name}, by CPU", []).append(cost)
+                    figures = f"{rate:>9,.0f} messages/s {share:6.2f}   {cpu * 1e6:6.1f} µs CPU {cost:6.2f}"
+                    print(f"{case:<8} {name:<10} {figures}", flush=True)
+            broker.stop()
+        print(f"{2 * rounds * count} messages of {METERS} meters; deliveries, readings, quarantine: {stored(url)}")
+    for name, found in ratios.items():
+        print(f"{name:<24} {statistics.median(found):6.2f} of the discarding subscriber")
 
 
 if __name__ == "__main__":

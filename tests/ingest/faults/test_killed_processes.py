@@ -88,7 +88,7 @@ def test_kill_9_while_the_database_is_away_keeps_what_the_spool_acknowledged(own
     assert balance(own_postgres.url()) == (COUNT, COUNT, 0)
 
 
-async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
+async def test_when_a_worker_is_killed_another_takes_its_gateways_over_within_thirty_seconds(
     book, database_url, tmp_path, heatbook, eventually
 ) -> None:
     from protocols.telegram import MeterId
@@ -122,13 +122,10 @@ async def test_when_a_worker_is_killed_another_takes_its_gateways_over(
             return await book.value("SELECT count(*) FROM gateway_health WHERE worker LIKE %s", f"%{dead}") > 0
 
         workers[0].kill()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         dead = f"/{workers[0].pid}"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(30):
             while await still_dead():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        print(f"taken over after {loop.time() - began:.1f} s")
         assert all(not worker.endswith(dead) for worker in await readers())
         workers[1].terminate()
         assert await asyncio.to_thread(workers[1].wait, 30) == 0
