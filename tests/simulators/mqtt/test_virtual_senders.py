@@ -71,12 +71,12 @@ class Collector:
         self.deliveries = []
         self.grown = asyncio.Condition()
 
-    async def offer(self, delivery):
-        self.deliveries.append(delivery)
+    async def offer_all(self, deliveries):
+        self.deliveries.extend(deliveries)
         async with self.grown:
             self.grown.notify_all()
         future = asyncio.get_running_loop().create_future()
-        future.set_result(Outcome("stored", 1))
+        future.set_result([Outcome("stored", 1) for _ in deliveries])
         return future
 
     async def until(self, condition):
