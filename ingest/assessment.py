@@ -94,7 +94,7 @@ def assess(
             order = Order(full, None if points is None else tuple(points), silence)
             with contextlib.ExitStack() as stack:
                 workers = None if cluster is None else stack.enter_context(Cluster(cluster))
-                report = _run(connection, run_id, now, progress or _silent, order, workers)
+                report = _run(connection, database_url, run_id, now, progress or _silent, order, workers)
         except BaseException as error:
             connection.rollback()
             consumption.finish_run(
@@ -150,6 +150,7 @@ def _silent(what: str, done: int, whole: int) -> None:
 
 def _run(
     connection: Connection[Any],
+    database_url: str,
     run_id: int,
     now: datetime,
     progress: Progress,
@@ -165,7 +166,7 @@ def _run(
     for at, place in enumerate(everywhere):
         zones.setdefault(place.newest["time_zone"], []).append(at)
     for name, members in zones.items():
-        zone = Zone(connection, name, [everywhere[at] for at in members], run_id, now, progress, workers)
+        zone = Zone(connection, name, [everywhere[at] for at in members], run_id, now, progress, workers, database_url)
         result = zone.assess(work)
         report = replace(
             report,

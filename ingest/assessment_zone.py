@@ -5,7 +5,7 @@ the zone, because areas, buildings and neighbours explain each other. Findings a
 assessed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season, degree_days
 from compute.series import Grid
 from compute.view import UNUSABLE
+from ingest.assessment_ahead import loaded
 from ingest.assessment_beyond import Filled, Waiting, fill_row, laid_over, needy, waiting_of
 from ingest.assessment_cluster import Cluster
 from ingest.assessment_findings import publish
@@ -41,8 +42,8 @@ from ingest.store.packing import microseconds
 Int64 = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
-# Places whose hours are in memory at a time: about 300 MB for a year.
-CHUNK_PLACES = 1000
+# Hours of all places that are in memory at a time: about 1 GB with their readings and what is written of them.
+CHUNK_HOURS = 2_000_000
 # Readings this long before the earliest change are loaded again: look-ahead and look-back of the rules on sequences.
 LOOK_BACK = timedelta(days=8)
 # Days of stored consumption that the judgement sees before the earliest change: a signature's window and some weeks.
@@ -81,8 +82,9 @@ class Zone:
         now: datetime,
         progress: Progress,
         cluster: Cluster | None = None,
+        url: str | None = None,
     ) -> None:
-        self.cluster = cluster
+        self.cluster, self.url = cluster, url
         self.connection, self.name, self.places = connection, name, places
         self.run_id, self.now, self.progress = run_id, now, progress
         # Where nobody reads any more (an imported history), the calendar ends with the last reading.
@@ -127,11 +129,7 @@ class Zone:
         """
         whole = self._grid(max(start, self.beginning))
         parts: list[list[Hourly]] = [[] for _ in variants]
-        for first in range(0, len(self.places), CHUNK_PLACES):
-            rows = np.arange(first, min(first + CHUNK_PLACES, len(self.places)))
-            own, places = select_points(self.points, rows), self.places[first : first + CHUNK_PLACES]
-            until = self.now + timedelta(microseconds=1)
-            inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
+        for rows, inputs in self._loaded(whole, range(len(self.places))):
             made: dict[tuple[FirstStage, ...], Hourly] = {}
             results = []
             for sets in variants:
@@ -145,7 +143,7 @@ class Zone:
             everyone = np.ones(len(rows), np.bool_)
             for found, result in zip(parts, results, strict=True):
                 found.append(_daily_only(result, everyone))
-            self.progress("computing", first + len(rows), len(self.places))
+            self.progress("computing", int(rows[-1]) + 1, len(self.places))
         return [self._days(found, start) for found in parts]
 
     def _hours(self, due: Mapping[int, datetime]) -> list[Hourly]:
@@ -158,9 +156,8 @@ class Zone:
         while windows:
             start, members = windows.popitem()
             whole = self._grid(start)
-            for first in range(0, len(members), CHUNK_PLACES):
-                rows = np.array(members[first : first + CHUNK_PLACES], np.int64)
-                part, late = self._chunk(rows, whole, {int(at): due[int(at)] for at in rows})
+            for rows, inputs in self._loaded(whole, members):
+                part, late = self._chunk(rows, inputs, {int(at): due[int(at)] for at in rows})
                 if late and start > self.beginning:
                     windows.setdefault(self.beginning, []).extend(late)
                 parts.append(part)
@@ -178,12 +175,21 @@ class Zone:
         zone = ZoneInfo(self.name)
         return grid_of(self.name, start.astimezone(zone).date(), self.end.astimezone(zone).date())
 
-    def _chunk(self, rows: Int64, whole: Grid, due: Mapping[int, datetime]) -> tuple[Hourly, list[int]]:
+    def _loaded(self, whole: Grid, members: Sequence[int]) -> Iterator[tuple[Int64, Inputs]]:
+        """Positions of places, chunk by chunk, with their readings."""
+        size = max(1, CHUNK_HOURS // len(whole.hours))
+        chunks = [np.array(members[first : first + size], np.int64) for first in range(0, len(members), size)]
+        weather, until = self._weather(whole), self.now + timedelta(microseconds=1)
+
+        def load(connection: Connection[Any], rows: Int64) -> Inputs:
+            places, own = [self.places[at] for at in rows], select_points(self.points, rows)
+            return inputs_of(connection, places, self.registers, whole, own, weather, until)
+
+        return loaded(self.connection, self.url, chunks, load)
+
+    def _chunk(self, rows: Int64, inputs: Inputs, due: Mapping[int, datetime]) -> tuple[Hourly, list[int]]:
         """Consumption of some places; those whose window holds no reading before the change come back as late."""
-        places = [self.places[at] for at in rows]
-        until = self.now + timedelta(microseconds=1)
-        own = select_points(self.points, rows)
-        inputs = inputs_of(self.connection, places, self.registers, whole, own, self._weather(whole), until)
+        places, whole = [self.places[at] for at in rows], inputs.grid
         inputs = self._under(inputs, rows)
         since = np.array([microseconds(due[int(at)]) for at in rows], np.int64)
         write_from, late = _write_from(inputs, since, int(whole.hours[0]))
