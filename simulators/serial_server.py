@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from protocols.cjt188.decoding import identifier_of
+from protocols.dlt645.codec import FOLLOW_UP_2007
 from protocols.errors import FrameError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
 from simulators.line import LineServer, Readable
 
 # A meter may think for half a second; most need a tenth of that.
 THINKING_S = (0.02, 0.06)
-_READS = {"cjt188": frozenset((0x01,)), "dlt645": frozenset((0x01, 0x11))}
+_READS = {"cjt188": frozenset((0x01,)), "dlt645": frozenset((0x01, 0x11, FOLLOW_UP_2007))}
 _READ_ADDRESS = {"cjt188": frozenset((0x03,)), "dlt645": frozenset((0x13,))}
 PRESENT_VALUES = 0x901F
 _UNKNOWN_IDENTIFIER = {"cjt188": b"\x01\x00", "dlt645": bytes(((0x02 + 0x33) & 0xFF,))}
@@ -30,12 +31,22 @@ class SerialServer(LineServer):
         What the meters speak.
     meters : mapping
         Address digits as printed (14 or 12) -> what gives the answer frame at an instant.
+    longest_data : int
+        Data bytes of one DL/T 645 frame; longer answers come in follow-up frames.
     **line
         See `LineServer`.
     """
 
-    def __init__(self, protocol: Literal["cjt188", "dlt645"], meters: Mapping[str, Readable], **line: Any) -> None:
+    def __init__(
+        self,
+        protocol: Literal["cjt188", "dlt645"],
+        meters: Mapping[str, Readable],
+        *,
+        longest_data: int = 200,
+        **line: Any,
+    ) -> None:
         super().__init__(**({"connections": 2} | line))
+        self.longest_data = longest_data
         self.protocol = protocol
         self._by_wire: dict[bytes, Readable] = {}
         for digits, meter in meters.items():
@@ -97,9 +108,17 @@ class SerialServer(LineServer):
                 return self._refusal(asked, answer)
             data = answer.data[:2] + asked.data[2:3] + answer.data[3:]
             return encoded(SerialFrame(self.protocol, answer.address, answer.control, data, answer.kind))
-        if not answer.data.startswith(asked.data):
+        if not answer.data.startswith(asked.data[:4]):
             return self._refusal(asked, answer)
-        return encoded(answer)
+        return encoded(self._piece(asked, answer))
+
+    def _piece(self, asked: SerialFrame, answer: SerialFrame) -> SerialFrame:
+        """The part of an answer that one frame takes: the first, or the one that was asked for by number."""
+        number = (asked.data[-1] - 0x33) & 0xFF if asked.control == FOLLOW_UP_2007 else 0
+        at, end = 4 + number * self.longest_data, 4 + (number + 1) * self.longest_data
+        control = (asked.control | 0x80) | (0x20 if end < len(answer.data) else 0)
+        data = answer.data[:4] + answer.data[at:end] + (asked.data[-1:] if number else b"")
+        return SerialFrame(self.protocol, answer.address, control, data, answer.kind)
 
     def _refusal(self, asked: SerialFrame, answer: SerialFrame) -> bytes:
         data = _UNKNOWN_IDENTIFIER[self.protocol]

@@ -8,7 +8,7 @@ noise, a late answer of another meter – is passed over and named in the error 
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ingest.profiles import profile_named
@@ -26,15 +26,26 @@ GAP_CHARACTERS = 30
 # Wakes the optical and battery-driven ones; all others skip it.
 FILL_BYTES = b"\xfe\xfe\xfe\xfe"
 HEAT = 0x20
+# Of one answer: a load profile of a month stays below; a meter that announces more for ever is out of order.
+_MOST_FRAMES = 64
+
+
+def _is_whole(answer: SerialFrame, number: int) -> SerialFrame | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request and what its answer must look like. `matches` gets a reply frame of any meter."""
+    """A request and what its answer must look like.
+
+    `matches` gets the question and a reply frame of any meter; `following` gets an answer and a number from 1 and says
+    what to ask for the rest of it, None where it is whole.
+    """
 
     frame: SerialFrame
     longest_answer: int
-    matches: Callable[[SerialFrame], bool]
+    matches: Callable[[SerialFrame, SerialFrame], bool]
+    following: Callable[[SerialFrame, int], SerialFrame | None] = _is_whole
 
 
 Questions = Callable[[Target, int], tuple[Question, ...]]
@@ -70,7 +81,9 @@ class SerialMaster:
             self._line = None
 
     async def read(self, target: Target, tries: int) -> Reply:
-        """Ask all questions of a target; each answer is a payload. Raises SourceError."""
+        """Ask all questions of a target; each answer, with the frames that follow it, is a payload. Raises
+        SourceError.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         payloads: list[bytes] = []
@@ -84,13 +97,24 @@ class SerialMaster:
         return Reply(tuple(payloads), loop.time() - started)
 
     async def _ask(self, question: Question, baud_rate: int, _attempt: int) -> Reply:
+        """A whole answer: the frames it comes in, one after the other."""
+        started = asyncio.get_running_loop().time()
+        answer = await self._exchange(question, baud_rate)
+        frames = [encoded(answer)]
+        while (request := question.following(answer, len(frames))) is not None:
+            if len(frames) >= _MOST_FRAMES:
+                raise GarbledError(f"an answer that has not ended after {len(frames)} frames", frames[-1])
+            answer = await self._exchange(replace(question, frame=request), baud_rate)
+            frames.append(encoded(answer))
+        return Reply((b"".join(frames),), asyncio.get_running_loop().time() - started)
+
+    async def _exchange(self, question: Question, baud_rate: int) -> SerialFrame:
         if self._line is None or not self._line.is_open:
             self._line = await self._open_line()
-        line, loop = self._line, asyncio.get_running_loop()
+        line = self._line
         request = encoded(question.frame)
         character = character_s(baud_rate)
         line.discard()
-        started = loop.time()
         line.send(FILL_BYTES + request)
         first_s = (len(request) + 4 + GAP_CHARACTERS) * character + THINKING_S + self._network_s
         gap_s = max(GAP_CHARACTERS * character, 0.05) + self._network_s / 2
@@ -104,12 +128,12 @@ class SerialMaster:
             raise self._reason(error, question, seen) from error
         if frame.control & 0x40:
             raise RefusedError(f"the meter answered with control code {frame.control:02X}", encoded(frame))
-        return Reply((encoded(frame),), loop.time() - started)
+        return frame
 
     def _found(self, buffer: bytes, question: Question, seen: list[SerialFrame]) -> SerialFrame | None:
         scanner = FrameScanner((self.protocol,))
         seen[:] = scanner.feed(buffer)
-        return next((frame for frame in seen if frame.is_reply and question.matches(frame)), None)
+        return next((frame for frame in seen if frame.is_reply and question.matches(question.frame, frame)), None)
 
     def _reason(self, silence: SilenceError, question: Question, seen: list[SerialFrame]) -> SourceError:
         strangers = [frame for frame in seen if frame.is_reply]
@@ -164,6 +188,7 @@ def dlt645_questions(target: Target, number: int) -> tuple[Question, ...]:
         ["9010" if edition == "1997" else "00010000"],
         lambda code: dlt645.read_request(target.address, code, edition=edition),
         ("dlt645", 200 + 12, dlt645.is_reply_to),
+        following=dlt645.following_request,
     )
 
 
@@ -172,6 +197,7 @@ def _questions(
     usual: list[str],
     request_of: Callable[[int], bytes],
     rules: tuple[str, int, Callable[[SerialFrame, SerialFrame], bool]],
+    following: Callable[[SerialFrame, int], SerialFrame | None] = _is_whole,
 ) -> tuple[Question, ...]:
     protocol, longest, is_reply = rules
     try:
@@ -179,7 +205,7 @@ def _questions(
         frames = [frame_in(request_of(code), protocol) for code in codes]
     except (ValueError, ProfileError) as error:
         raise RefusedError(f"address {target.address!r}: {error}") from error
-    return tuple(Question(frame, longest, partial(is_reply, frame)) for frame in frames)
+    return tuple(Question(frame, longest, is_reply, following) for frame in frames)
 
 
 QUESTIONS: dict[str, Questions] = {"cjt188": cjt188_questions, "dlt645": dlt645_questions}

@@ -2,6 +2,7 @@
 
 from protocols.dlt645.codec import (
     follow_up_request,
+    following_request,
     frame_from_telegram,
     is_reply_to,
     read_address_request,
@@ -12,6 +13,7 @@ from protocols.dlt645.codec import (
 
 __all__ = [
     "follow_up_request",
+    "following_request",
     "frame_from_telegram",
     "is_reply_to",
     "read_address_request",

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from protocols.dlt645.items import Item, items_1997, items_2007
 from protocols.errors import ContentError, DeviceError
-from protocols.serial_frame import FILL, SerialFrame, encoded, frame_in
+from protocols.serial_frame import FILL, SerialFrame, encoded, frame_in, frames_in
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
 
 READ_2007, FOLLOW_UP_2007, ADDRESS_2007, READ_1997, FOLLOW_UP_1997 = 0x11, 0x12, 0x13, 0x01, 0x02
@@ -39,21 +39,46 @@ def telegram_from_frame(frame: bytes) -> Telegram:
     Parameters
     ----------
     frame : bytes
-        The frame, with or without fill bytes, noise or an echo in front.
+        The frame, with or without fill bytes, noise or an echo in front; or an answer in several frames, one after
+        the other: the one that announces more and its follow-up frames.
 
     Returns
     -------
     Telegram
         Records in kWh, V, A, kW as the table says; `tariff` and `storage` from the identifier, `code` is the
         identifier. Details: ``control``, ``edition``, ``di``. `more_follows` where the meter announces a follow-up
-        frame.
+        frame that is not there.
 
     Raises
     ------
     FrameError
-        No intact frame. ContentError: too short for its identifier. DeviceError: the meter answered with an error.
+        No intact frame. ContentError: too short for its identifier, or follow-up frames that do not follow each other
+        (``frame.follow_up``). DeviceError: the meter answered with an error.
     """
-    return telegram_from_serial_frame(frame_in(frame, "dlt645"))
+    found = frame_in(frame, "dlt645")
+    if found.control & _FUNCTION == FOLLOW_UP_2007 and found.is_reply:
+        parts = [part for part in frames_in(frame, ("dlt645",)) if part.is_reply]
+        if len(parts) > 1:
+            return telegram_from_serial_frame(_assembled(parts))
+    return telegram_from_serial_frame(found)
+
+
+def _assembled(parts: list[SerialFrame]) -> SerialFrame:
+    """One frame of an answer in several: identifier and all data, without the numbers at the ends."""
+    first = parts[0]
+    data = first.data
+    for number, part in enumerate(parts[1:], 1):
+        sequence = part.data[-1:].translate(_UNSHIFT)
+        follows = parts[number - 1].control & _MORE and part.control & _FUNCTION == FOLLOW_UP_2007
+        if (
+            not follows
+            or part.address != first.address
+            or part.data[:4] != first.data[:4]
+            or sequence != bytes((number,))
+        ):
+            raise ContentError("frame.follow_up", f"follow-up frame {number} is none of this answer", part.offset)
+        data += part.data[4:-1]
+    return SerialFrame("dlt645", first.address, first.control & ~_MORE | parts[-1].control & _MORE, data)
 
 
 def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
@@ -264,6 +289,15 @@ def follow_up_request(address: str, di: int, sequence: int, *, fill: int = 0) ->
     return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(address), FOLLOW_UP_2007, data))
 
 
+def following_request(answer: SerialFrame, sequence: int) -> SerialFrame | None:
+    """What to ask after an answer (2007) to get the rest of it; None where it announces none. `sequence` from 1."""
+    function = answer.control & _FUNCTION
+    if not answer.control & _MORE or answer.control & _REFUSED or function not in (READ_2007, FOLLOW_UP_2007):
+        return None
+    data = answer.data[:4] + bytes((sequence,)).translate(_SHIFT)
+    return SerialFrame("dlt645", answer.address, FOLLOW_UP_2007, data)
+
+
 def read_address_request(*, fill: int = 0) -> bytes:
     """Request for the address of the only meter on the line (2007)."""
     return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(BROADCAST), ADDRESS_2007, b""))
@@ -289,4 +323,6 @@ def is_reply_to(request: SerialFrame, reply: SerialFrame, *, wildcard_answers: b
     if reply.control & _REFUSED or request.control & _FUNCTION == ADDRESS_2007:
         return True
     size = 4 if _EDITIONS.get(request.control & _FUNCTION) == "2007" else 2
+    if request.control & _FUNCTION == FOLLOW_UP_2007 and request.data[-1:] != reply.data[-1:]:
+        return False
     return request.data[:size] == reply.data[:size]

@@ -1,11 +1,16 @@
 """CJ/T 188 and DL/T 645 masters: the right answer out of everything that a shared line delivers."""
 
+from decimal import Decimal
+from types import SimpleNamespace
+
 import pytest
 
 from ingest.sources.errors import GarbledError, RefusedError, SilenceError, SourceError
 from ingest.sources.serial_masters import QUESTIONS, SerialMaster
 from protocols.cjt188 import telegram_from_frame
-from protocols.telegram import MeterId
+from protocols.dlt645 import frame_from_telegram
+from protocols.dlt645 import telegram_from_frame as electricity_from_frame
+from protocols.telegram import DataRecord, MeterId, Telegram
 from simulators.counting import CountingCjt188, CountingDlt645
 from simulators.line import LineBehaviour
 from simulators.serial_server import SerialServer
@@ -94,3 +99,22 @@ async def test_electricity_meters_are_read_by_identifier(master_for, target_at, 
         assert (await master.read(target_at("000000000001"), 1)).payloads == (meter.telegram_bytes(dtu.clock.now()),)
         with pytest.raises(RefusedError):
             await master.read(target_at("000000000001", settings={"identifiers": ["02010100"]}), 1)
+
+
+async def test_an_answer_in_several_frames_is_read_to_its_end_and_is_one_delivery(master_for, target_at, fast) -> None:
+    identity = MeterId("000000000001", "", None, "electricity")
+    indexes = [Decimal(f"{tariff}23.4{tariff}") for tariff in range(5)]
+    records = tuple(DataRecord("energy", "kWh", value, tariff=n, code="0001FF00") for n, value in enumerate(indexes))
+    meter = SimpleNamespace(
+        telegram_bytes=lambda at: frame_from_telegram(
+            Telegram("dlt645", identity, records, details={"edition": "2007", "di": "0001FF00"})
+        )
+    )
+    async with SerialServer("dlt645", {identity.serial: meter}, longest_data=7, baud_rate=fast, speed_up=10) as dtu:
+        target = target_at(identity.serial, settings={"identifiers": ["0001FF00"]})
+        (payload,) = (await master_for("dlt645", dtu.address).read(target, 3)).payloads
+        assert dtu.counters.requests == 3
+    telegram = electricity_from_frame(payload)
+    assert [record.value for record in telegram.records] == indexes
+    assert not telegram.more_follows
+    assert not telegram.diagnostics

@@ -212,3 +212,14 @@ def test_every_item_of_the_tables_survives_the_round_trip(data: st.DataObject) -
     record = DataRecord(item.quantity, item.unit, value)
     said = Telegram("dlt645", MeterId(ADDRESS), (record,), details={"di": f"{di:08X}"})
     assert telegram_from_frame(frame_from_telegram(said)).records[0].value == value
+
+
+def test_follow_up_frames_that_do_not_follow_each_other_are_refused() -> None:
+    first = bytes.fromhex("68010000000000 68 B1 06".replace(" ", "")) + bytes(
+        (byte + 0x33) & 0xFF for byte in (0, 255, 1, 0, 1, 2)
+    )
+    first += bytes((sum(first) & 0xFF, 0x16))
+    second = bytes.fromhex("68010000000000 68 92 06".replace(" ", "")) + bytes((0x33, 0x32, 0x34, 0x33, 0x35, 0x36))
+    second += bytes((sum(second) & 0xFF, 0x16))
+    with pytest.raises(ContentError, match="follow-up frame 1"):
+        telegram_from_frame(first + second)
