@@ -1,12 +1,13 @@
 """HTTP for the review of alerts: the queue, one alert, decisions on the revision that was looked at."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import AwareDatetime
 
-from api.access import Actor, Reader, Reviewer
+from api.access import Reader, Reviewer
 from api.alerts import evidence, service
 from api.alerts.schemas import (
     Acknowledge,
@@ -164,120 +165,48 @@ async def get_evidence(
     return json_response(made)
 
 
-async def _decide(
-    alert_id: int,
-    action: AlertAction,
-    body: _Decision,
-    actor: Actor,
-    connection: Any,
-    response: Response,
-    if_match: str | None,
-) -> dict[str, Any]:
-    given = body.model_dump(exclude={"revision"})
-    decision = Decision(action, _revision(body, if_match), **given)
-    return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+def _decision(action: AlertAction, form: type[_Decision], about: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The endpoint of one action: they differ in what they take, not in what they do."""
+
+    async def decide(
+        alert_id: AlertId,
+        body: _Decision,
+        actor: Reviewer,
+        connection: Connection,
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> dict[str, Any]:
+        decision = Decision(action, _revision(body, if_match), **body.model_dump(exclude={"revision"}))
+        return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+
+    decide.__annotations__["body"] = form
+    decide.__doc__ = about
+    return decide
 
 
-@router.post("/alerts/{alert_id}/acknowledge", summary="I look at it")
-async def acknowledge(
-    alert_id: AlertId,
-    body: Acknowledge,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """To state acknowledged."""
-    return await _decide(alert_id, AlertAction.ACKNOWLEDGE, body, actor, connection, response, if_match)
-
-
-@router.post("/alerts/{alert_id}/assign", summary="Give it to somebody")
-async def assign(
-    alert_id: AlertId,
-    body: Assign,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """Keeps the state."""
-    return await _decide(alert_id, AlertAction.ASSIGN, body, actor, connection, response, if_match)
+_DECISIONS: Final = (
+    (AlertAction.ACKNOWLEDGE, Acknowledge, "I look at it", "To state acknowledged."),
+    (AlertAction.ASSIGN, Assign, "Give it to somebody", "Keeps the state."),
+    (AlertAction.SNOOZE, Snooze, "Show it again later", "To state snoozed until a time."),
+    (AlertAction.SUPPRESS, Suppress, "Keep this kind silent at this point", "With reason and expiry."),
+    (AlertAction.FIELD_CHECK, FieldCheck, "Send somebody there", "With a due date."),
+    (AlertAction.RESOLVE, Resolve, "Decide", "With a cause code."),
+    (AlertAction.REOPEN, Reopen, "Look again", "Back to open."),
+)
+for _action, _form, _summary, _about in _DECISIONS:
+    router.add_api_route(
+        f"/alerts/{{alert_id}}/{_action.replace('_', '-')}",
+        _decision(_action, _form, _about),
+        methods=["POST"],
+        summary=_summary,
+        name=str(_action),
+    )
 
 
 @router.post("/alerts/{alert_id}/comment", summary="Add words")
 async def comment(
-    alert_id: AlertId,
-    body: Comment,
-    actor: Reader,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
+    alert_id: AlertId, body: Comment, actor: Reader, connection: Connection, response: Response
 ) -> dict[str, Any]:
     """Keeps the state; needs no revision, words never contradict."""
     decision = Decision(AlertAction.COMMENT, body.revision, body.comment)
     return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
-
-
-@router.post("/alerts/{alert_id}/snooze", summary="Show it again later")
-async def snooze(
-    alert_id: AlertId,
-    body: Snooze,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """To state snoozed until a time."""
-    return await _decide(alert_id, AlertAction.SNOOZE, body, actor, connection, response, if_match)
-
-
-@router.post("/alerts/{alert_id}/suppress", summary="Keep this kind silent at this point")
-async def suppress(
-    alert_id: AlertId,
-    body: Suppress,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """With reason and expiry."""
-    return await _decide(alert_id, AlertAction.SUPPRESS, body, actor, connection, response, if_match)
-
-
-@router.post("/alerts/{alert_id}/field-check", summary="Send somebody there")
-async def field_check(
-    alert_id: AlertId,
-    body: FieldCheck,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """With a due date."""
-    return await _decide(alert_id, AlertAction.FIELD_CHECK, body, actor, connection, response, if_match)
-
-
-@router.post("/alerts/{alert_id}/resolve", summary="Decide")
-async def resolve(
-    alert_id: AlertId,
-    body: Resolve,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """With a cause code."""
-    return await _decide(alert_id, AlertAction.RESOLVE, body, actor, connection, response, if_match)
-
-
-@router.post("/alerts/{alert_id}/reopen", summary="Look again")
-async def reopen(
-    alert_id: AlertId,
-    body: Reopen,
-    actor: Reviewer,
-    connection: Connection,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
-    """Back to open."""
-    return await _decide(alert_id, AlertAction.REOPEN, body, actor, connection, response, if_match)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from api.access import Approver, Lead, Reader, Reviewer, Technician
 from api.context import Connection, Parts
 from api.field import campaigns, photos, readings, service
+from api.field.exchange import Exchange, exchange_meter
 from api.field.schemas import CampaignBody, CampaignFinding, CheckBody, DecisionBody, EntryBody, ExchangeBody
 from api.idempotency import IdempotentRoute
 from api.paging import Word
@@ -100,7 +101,7 @@ async def note_check(meter_id: Id, body: CheckBody, actor: Technician, connectio
 @router.post("/exchanges", status_code=201, summary="Exchange a meter")
 async def exchange(body: ExchangeBody, actor: Technician, connection: Connection, parts: Parts) -> dict[str, Any]:
     """Final and initial index as read off; send an Idempotency-Key where the connection is bad."""
-    return await service.exchange_meter(connection, actor, service.Exchange(**body.model_dump()), now=_now())
+    return await exchange_meter(connection, actor, Exchange(**body.model_dump()), now=_now())
 
 
 def _entry(body: EntryBody) -> readings.Entry:
