@@ -19,7 +19,7 @@ from api.console.session import Visitor
 from api.console.texts import Texts, marked
 from api.console.words import REGISTERS, word
 from api.field import campaigns
-from api.field.service import REASONS
+from api.field.exchange import REASONS
 from ingest.errors import ConflictError, NotFoundError
 from ingest.store import areas as area_store
 from ingest.store import board, evidence, registry
