@@ -32,7 +32,8 @@ from ingest.assessment_ahead import loaded
 from ingest.assessment_beyond import Filled, Waiting, fill_row, laid_over, needy, waiting_of
 from ingest.assessment_cluster import Cluster
 from ingest.assessment_findings import publish
-from ingest.assessment_loading import Place, grid_of, inputs_of, points_table, registers_of, states_table
+from ingest.assessment_loading import Place, grid_of, points_table, registers_of, states_table
+from ingest.assessment_readings import inputs_of
 from ingest.assessment_rows import DAY, HOUR, changes, computed
 from ingest.store import series
 from ingest.store.consumption import UNKNOWN, load_current, newest_hours, write_versions
