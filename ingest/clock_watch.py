@@ -6,14 +6,24 @@ so that a restart forgets no frozen meter.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
+import psycopg
+import structlog
+
 from compute.quality import Quality
+from ingest.clock import wall_now
 from ingest.model import Delivery
+from ingest.store.database import Pool
+from ingest.store.last_said import last_said
+
+log = structlog.get_logger(__name__)
 
 # Battery heat meters drift up to this without anybody minding (V2).
 CLOCK_OFF_S = 900.0
+# A meter that said nothing for longer is a case for the silence rules.
+REMEMBERED = timedelta(days=40)
 
 
 class ClockWatch:
@@ -51,6 +61,15 @@ class ClockWatch:
             return flags | Quality.STALE, ["stale"]
         self._last[meter_id] = (digest, meter_time, delivery.read_at)
         return flags, []
+
+
+async def watch_from_store(watch: ClockWatch, pool: Pool) -> None:
+    """Let a watch learn what meters said last; a database that does not answer only costs the memory."""
+    try:
+        async with pool.connection() as connection:
+            watch.learn(await last_said(connection, wall_now() - REMEMBERED))
+    except (psycopg.Error, OSError, TimeoutError) as error:
+        log.warning("last telegrams not known, stale answers are noticed from the second on", reason=str(error))
 
 
 def _digest(payload: bytes) -> bytes:

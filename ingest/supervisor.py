@@ -16,6 +16,7 @@ import psycopg
 import structlog
 
 from ingest.clock import Clock
+from ingest.clock_watch import watch_from_store
 from ingest.config import Settings
 from ingest.decoding_memory import kept_state
 from ingest.directory import Directory
@@ -239,6 +240,7 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
             kept_state(settings.data) as state,
             Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
         ):
+            await watch_from_store(pipeline.resolver.watch, pool)
             worker = Worker(settings, pool, directory, pipeline, clock)
             registry = pipeline.counters.registry
             registry.register(WorkerCollector(pipeline, worker.tally, worker.running))

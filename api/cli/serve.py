@@ -147,6 +147,7 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     from api.console import mount
     from api.jobs import run_jobs
     from ingest.clock import clock_from_text
+    from ingest.clock_watch import watch_from_store
     from ingest.decoding_memory import kept_state
     from ingest.directory import Directory
     from ingest.pipeline import Pipeline
@@ -165,6 +166,7 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
             kept_state(settings.data) as state,
             Pipeline(settings=settings, pool=pool, directory=directory, state=state) as pipeline,
         ):
+            await watch_from_store(pipeline.resolver.watch, pool)
             app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
             mount(app)
             async with background(directory.follow(), run_jobs(url, pool, sealer)):
