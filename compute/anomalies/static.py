@@ -34,7 +34,7 @@ def detect(days: Days, limits: Static) -> list[Finding]:
     repeated = persistent(again & able, limits.repeats, limits.repeats)
     found = []
     for row, first, end in runs(frozen | repeated, bridge=1):
-        hours = float(days.static_h[row, end - 1]) + 1.0
+        hours = float(np.nan_to_num(days.static_h[row, end - 1])) + 1.0
         if not frozen[row, first]:
             first -= limits.repeats
             hours = max(hours, float(days.bounds[end] - days.bounds[first]) / HOUR_US)
