@@ -61,7 +61,6 @@ class FleetBuilder:
     _meters: dict[str, VirtualMeter] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
     _extra_labels: list[Label] = field(default_factory=list)
-    _spells: dict[str, tuple[Spell, ...]] = field(default_factory=dict)
     _of_point: dict[str, list[str]] = field(default_factory=dict)
     _supply_mounted: dict[tuple[int, int], bool] = field(default_factory=dict)
 
@@ -127,15 +126,9 @@ class FleetBuilder:
         slot.point = replace(slot.point, spells=tuple(spells))
 
     def gateway(
-        self,
-        code: str,
-        kind: str,
-        area: str,
-        *,
-        baud_rate: int = 2400,
-        schedule_s: int = 3600,
+        self, code: str, kind: str, area: str, *, baud_rate: int = 2400, schedule_s: int = 3600,
         behaviour: dict[str, object] | None = None,
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Add a gateway with one bus; `behaviour` as in `line.LineBehaviour`."""
         self._gateways[code] = Gateway(code, kind, area, (Bus("1", baud_rate, schedule_s),), behaviour=behaviour or {})
         return code
@@ -143,16 +136,16 @@ class FleetBuilder:
     def meter(
         self, point: str, model: str, gateway: str, address: str = "", *, serial: str | None = None,
         installed_at: datetime | None = None, removed_at: datetime | None = None, registered: bool = True,
-        settings: dict[str, object] | None = None, row_of: str | None = None, first_index_kwh: float | None = None,
+        settings: dict[str, object] | None = None, first_index_kwh: float | None = None,
     ) -> VirtualMeter:  # fmt: skip
-        """Put a meter at a point. `row_of` names another point whose pipe it really measures (crossed wires)."""
-        kind, slot, place = self._model(model), self._slots[point], self._slots[row_of or point]
+        """Put a meter at a point."""
+        kind, slot = self._model(model), self._slots[point]
         number = len(self._meters)
         rng = stream(self.seed, "meter", number)
         serial = serial or serial_of(kind, number, self.seed)
         key = rng.bytes(16) if kind.encrypted else None
-        qp = self._plans[place.block][4][place.row]
-        yearly = place.design_kw * 1900.0
+        qp = self._plans[slot.block][4][slot.row]
+        yearly = slot.design_kw * 1900.0
         first = float(rng.uniform(0.8, 5.0) * yearly) if first_index_kwh is None else first_index_kwh
         long_ago = self.start - timedelta(days=int(rng.integers(200, 1500)))
         settings = dict(settings or {})
@@ -160,14 +153,14 @@ class FleetBuilder:
             settings.setdefault("topic", _TOPICS[kind.protocol].format(gateway=gateway, serial=serial))
         meter = VirtualMeter(
             id=MeterId(serial, kind.manufacturer, kind.version, kind.medium), model=kind, point=point,
-            area=slot.point.area, link=Link(gateway, "1", address or serial, settings), block=place.block,
-            row=place.row, qp_m3h=qp, installed_at=installed_at or long_ago, first_index_kwh=first,
+            area=slot.point.area, link=Link(gateway, "1", address or serial, settings), block=slot.block,
+            row=slot.row, qp_m3h=qp, installed_at=installed_at or long_ago, first_index_kwh=first,
             seed=int(rng.integers(1 << 31)), removed_at=removed_at, registered=registered, key=key,
         )  # fmt: skip
         self._meters[serial] = meter
         self._of_point.setdefault(point, []).append(serial)
         if kind.medium == "heat":
-            self._supply_mounted[(place.block, place.row)] = kind.mounting_side == "supply"
+            self._supply_mounted[(slot.block, slot.row)] = kind.mounting_side == "supply"
         return meter
 
     def _model(self, name: str) -> MeterModel:
@@ -191,16 +184,9 @@ class FleetBuilder:
         return fault
 
     def label(
-        self,
-        serial: str,
-        point: str,
-        kind: str,
-        start: datetime,
-        end: datetime,
-        magnitude: float,
-        verdict: str,
+        self, serial: str, point: str, kind: str, start: datetime, end: datetime, magnitude: float, verdict: str,
         fault: str,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add a line of truth."""
         self._extra_labels.append(Label(serial, point, kind, start, end, magnitude, verdict, fault))
 
