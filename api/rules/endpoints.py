@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from api.access import Approver, Lead, Reader, Reviewer
 from api.context import Connection
 from api.idempotency import IdempotentRoute
 from api.rules import service
-from api.rules.schemas import Members, NewGroup, NewTrial, NewVersion
+from api.rules.schemas import Members, NewExtrapolation, NewGroup, NewTrial, NewVersion
 from ingest.errors import InvalidInputError
 
 router = APIRouter(tags=["rules"], route_class=IdempotentRoute, prefix="/rules")
@@ -100,3 +100,25 @@ async def trials(actor: Reviewer, connection: Connection) -> list[dict[str, Any]
 async def trial(trial_id: Number, actor: Reviewer, connection: Connection) -> dict[str, Any]:
     """`done` of `whole` places; `result` once it is done."""
     return await service.trial(connection, actor, trial_id)
+
+
+@router.get("/extrapolations", summary="Meters carried on past their last reading")
+async def extrapolations(actor: Reader, connection: Connection) -> list[dict[str, Any]]:
+    """With their expiry and reason."""
+    return await service.extrapolations(connection, actor)
+
+
+@router.put("/extrapolations/{meter_id}", summary="Carry a meter on")
+async def set_extrapolation(
+    meter_id: Number, body: NewExtrapolation, actor: Approver, connection: Connection
+) -> dict[str, Any]:
+    """Its use is estimated past the last reading until the expiry, and marked as such."""
+    _checked(body.until, "until")
+    return await service.set_extrapolation(connection, actor, meter_id, body.until, body.reason, now=_now())
+
+
+@router.delete("/extrapolations/{meter_id}", status_code=204, summary="End it")
+async def end_extrapolation(meter_id: Number, actor: Approver, connection: Connection) -> Response:
+    """The next assessment takes the estimates back."""
+    await service.end_extrapolation(connection, actor, meter_id)
+    return Response(status_code=204)

@@ -52,3 +52,10 @@ class NewTrial(_Body):
     settings: Settings
     start: AwareDatetime | None = Field(None, alias="from")
     end: AwareDatetime | None = Field(None, alias="to")
+
+
+class NewExtrapolation(_Body):
+    """Carry a meter's use on past its last reading until an instant."""
+
+    until: AwareDatetime
+    reason: Annotated[str, Field(min_length=1, max_length=4_000, pattern=SAFE_TEXT)]

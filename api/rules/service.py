@@ -22,7 +22,7 @@ from ingest.alerting import CAUSES, Verdict
 from ingest.assessment_trial import try_rules
 from ingest.clock import wall_now
 from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from ingest.store import audit, jobs, rule_sets
+from ingest.store import audit, estimates, jobs, rule_sets
 from ingest.store.database import Pool, connect_sync
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +32,8 @@ TRIAL_TASK: Final = "try rules"
 TRIAL_QUEUE: Final = "service"
 # A trial that was not heard of for so long has lost its process.
 LOST: Final = timedelta(minutes=10)
+# Nobody carries a dead meter on for longer than a season.
+LONGEST_EXTRAPOLATION: Final = timedelta(days=200)
 _KNOWN: Final = every_threshold(ORDER)
 
 
@@ -252,6 +254,37 @@ async def proposals(connection: AsyncConnection[Any], actor: Actor, code: str, *
         }
         for found in propose(judged, lambda name: rules.of(name, thresholds[name]))
     ]  # fmt: skip
+
+
+async def extrapolations(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
+    """Meters whose use is carried on past their last reading, and until when."""
+    return await estimates.switches(connection)
+
+
+async def set_extrapolation(
+    connection: AsyncConnection[Any], actor: Actor, meter_id: int, until: datetime, reason: str, *, now: datetime
+) -> Row:
+    """Switch extrapolation on for a meter; it ends by itself."""
+    actor.require("approver")
+    _require_everywhere(actor)
+    if not now < until <= now + LONGEST_EXTRAPOLATION:
+        raise InvalidInputError(f"until lies between now and {LONGEST_EXTRAPOLATION.days} days from now", field="until")
+    if not reason.strip():
+        raise InvalidInputError("a switch needs a reason", field="reason")
+    if not await estimates.set_switch(connection, meter_id, until, reason, actor.name):
+        raise NotFoundError("there is no such meter", field="meter_id")
+    told = {"until": until.isoformat(), "reason": reason}
+    await audit.record(connection, actor.name, "rules.extrapolate", f"meter/{meter_id}", told)
+    return next(row for row in await estimates.switches(connection) if row["meter_id"] == meter_id)
+
+
+async def end_extrapolation(connection: AsyncConnection[Any], actor: Actor, meter_id: int) -> None:
+    """Switch it off. NotFoundError where it was not on."""
+    actor.require("approver")
+    _require_everywhere(actor)
+    if not await estimates.drop_switch(connection, meter_id):
+        raise NotFoundError("extrapolation is not on for this meter", field="meter_id")
+    await audit.record(connection, actor.name, "rules.extrapolate_end", f"meter/{meter_id}", {})
 
 
 def _number(value: float | None) -> float:

@@ -1,6 +1,6 @@
 """Rule sets over HTTP: proposed by one person, tried on history, switched on by another; verdicts propose."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -119,3 +119,19 @@ async def test_verdicts_propose_a_threshold_with_their_evidence(service, new_pla
     assert proposal["precision_after"] >= 0.9 > proposal["precision_before"]
     groups = (await service.caller("reviewer").get("/api/v1/rules/groups")).json()
     assert groups[0]["version"] == 1  # shown, not applied
+
+
+async def test_extrapolation_is_a_switch_with_reason_and_expiry(service, new_place):
+    place, approver = await new_place("P-1"), service.caller("approver")
+    address = f"/api/v1/rules/extrapolations/{place.meter_id}"
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    made = await approver.put(address, json={"until": until, "reason": "battery ordered"})
+    assert (made.status_code, made.json()["serial"], made.json()["created_by"]) == (200, "12345678", "key:approver")
+    assert len((await approver.get("/api/v1/rules/extrapolations")).json()) == 1
+    late = (datetime.now(UTC) + timedelta(days=500)).isoformat()
+    assert (await approver.put(address, json={"until": late, "reason": "x"})).status_code == 422
+    assert (await service.caller("technician").put(address, json={"until": until, "reason": "x"})).status_code == 403
+    unknown = "/api/v1/rules/extrapolations/99999"
+    assert (await approver.put(unknown, json={"until": until, "reason": "x"})).status_code == 404
+    assert (await approver.delete(address)).status_code == 204
+    assert (await approver.delete(address)).status_code == 404
