@@ -124,6 +124,7 @@ async def import_file(pool: Pool, kind: str, path: Path, options: ImportOptions,
         else:
             async with connection.transaction():
                 await _registry(connection, kind, path, report, options, progress, now)
+    report.problems.sort(key=lambda problem: problem.row)
     report.seconds = time.monotonic() - started
     return report
 

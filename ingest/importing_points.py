@@ -9,7 +9,7 @@ meter measures this one's too (a flat's building, a building's substation): it i
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,7 @@ _FLAT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PointRow:
-    """A point as a file states it."""
+    """A point as a file states it; one that is not sound stands for the checks against others alone."""
 
     row: int
     code: str
@@ -48,10 +48,11 @@ class PointRow:
     latitude: Decimal | None
     longitude: Decimal | None
     parent: str
+    sound: bool
 
 
-def point_row(row: Row) -> PointRow | None:
-    """One row checked by itself, None where it is unsound."""
+def point_row(row: Row) -> PointRow:
+    """One row checked by itself."""
     address = row.text("address")
     made = PointRow(
         row=row.number,
@@ -69,8 +70,9 @@ def point_row(row: Row) -> PointRow | None:
         latitude=row.decimal("latitude", low=Decimal(-90), high=Decimal(90)),
         longitude=row.decimal("longitude", low=Decimal(-180), high=Decimal(180)),
         parent=row.text("parent", limit=100),
+        sound=True,
     )
-    return made if row.sound else None
+    return made if row.sound else replace(made, sound=False)
 
 
 def building_of(address: str) -> str:
@@ -86,7 +88,7 @@ def check_points(
 
     `accounts`: account -> point code, `parents`: point code -> code of the point above it, both in the database.
     """
-    bad: set[int] = set()
+    bad = {row.row for row in rows if not row.sound}
     for name, code in (("code", "point.twice"), ("account", "account.twice")):
         for value, same in _grouped(rows, name).items():
             for row in same[1:]:
@@ -102,14 +104,16 @@ def check_points(
         if holder is not None and holder != row.code:
             report.add(Problem(row.row, "account", "account.taken", f"account {row.account} belongs to point {holder}"))
             bad.add(row.row)
-    bad |= _check_parents([row for row in rows if row.row not in bad], parents, report)
+    bad |= _check_parents(rows, bad, parents, report)
     _check_flats(rows, report)
     return [row for row in rows if row.row not in bad]
 
 
-def _check_parents(rows: list[PointRow], stored: Mapping[str, str], report: ImportReport) -> set[int]:
+def _check_parents(
+    rows: list[PointRow], refused: set[int], stored: Mapping[str, str], report: ImportReport
+) -> set[int]:
     """Numbers of the rows whose parent nobody knows, or that would stand above themselves; and of those below them."""
-    bad: set[int] = set()
+    bad = set(refused)
     while True:
         left = {row.code: row for row in rows if row.row not in bad}
         above = {**stored, **{code: row.parent for code, row in left.items()}}

@@ -62,6 +62,19 @@ async def test_rows_keep_the_numbers_of_the_spreadsheet(take: Any) -> None:
     assert report.problems[0].message == "2 cells where the header has 3"
 
 
+async def test_an_unsound_row_is_checked_against_the_others_too(take: Any) -> None:
+    text = "point,area,account,heated_area_m2\nP1,A1,acc,80\nP1,A1,acc,much\nP2,,acc,90\n"
+    report = await take("points", text.encode(), dry_run=True)
+    assert said(report) == [
+        (3, "heated_area_m2", "cell.unreadable"),
+        (3, "point", "point.twice"),
+        (3, "account", "account.twice"),
+        (4, "area", "cell.empty"),
+        (4, "account", "account.twice"),
+    ]
+    assert report.refused == 2
+
+
 async def test_empty_and_broken_rows_of_a_readings_file_are_left_out(take: Any, street: None, ask: Any) -> None:
     rows = [f"00000601,KAM,2026-01-01T{hour:02}:00:00Z,heat_energy,{1200 + hour},kWh" for hour in range(5)]
     rows[2:2] = ["", "00000601,KAM", ",,,,,"]
