@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from psycopg import AsyncConnection
 from starlette.responses import Response
 
@@ -99,23 +100,30 @@ class _Drain(io.RawIOBase):
 
 
 async def xlsx_stream(connection: AsyncConnection[Any], choice: Choice) -> AsyncIterator[bytes]:
-    """An Excel workbook; built on disk, because the format's directory comes last."""
+    """An Excel workbook; built on disk, because the format's directory comes last. A full sheet begins the next."""
     book = Workbook(write_only=True)
-    sheet = book.create_sheet(choice.period[:31])
-    sheet.append(list(SCHEMA.names))
-    written = 0
+    sheet, room = None, 0
     async for batch in batches(connection, choice):
         for line in zip(*(column.to_pylist() for column in _plain(batch)), strict=True):
-            if written < _XLSX_ROWS:
-                sheet.append([_cell(value) for value in line])
-                written += 1
+            if sheet is None or room == 0:
+                sheet, room = _new_sheet(book, choice.period), _XLSX_ROWS
+            sheet.append([_cell(value) for value in line])
+            room -= 1
         await asyncio.sleep(0)
+    if sheet is None:
+        _new_sheet(book, choice.period)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantities.xlsx"
         await asyncio.to_thread(book.save, path)
         with path.open("rb") as file:
             while data := file.read(_BLOCK):
                 yield data
+
+
+def _new_sheet(book: Workbook, period: str) -> Any:
+    sheet = book.create_sheet(f"{period[:25]} {len(book.worksheets) + 1}" if book.worksheets else period[:31])
+    sheet.append(list(SCHEMA.names))
+    return sheet
 
 
 def _plain(batch: pa.RecordBatch) -> list[pa.Array]:
@@ -126,10 +134,10 @@ def _plain(batch: pa.RecordBatch) -> list[pa.Array]:
 
 
 def _cell(value: Any) -> Any:
-    # A text that begins like a formula is a text.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
-        return "'" + value
-    return value
+    # A text that begins like a formula is a text, and a workbook has no control characters.
+    if not isinstance(value, str):
+        return value
+    return ILLEGAL_CHARACTERS_RE.sub("", f"'{value}" if value[:1] in ("=", "+", "-", "@") else value)
 
 
 STREAMS: Final[dict[str, Callable[[AsyncConnection[Any], Choice], AsyncIterator[Block]]]] = {

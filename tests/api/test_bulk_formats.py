@@ -7,10 +7,19 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from openpyxl import load_workbook
 
-from api.billing import columns
+from api.billing import columns, formats
 
-ODD = ['a "quoted", one', "tab\tand\nline", "back\\slash", "=SUM(A1)", "热量表 7 号", "'; DROP TABLE person; --", ""]
+ODD = [
+    'a "quoted", one',
+    "tab\tand\nline",
+    "back\\slash \x01",
+    "=SUM(A1)",
+    "热量表 7 号",
+    "'; DROP TABLE person; --",
+    "",
+]
 
 
 @pytest.fixture
@@ -97,6 +106,15 @@ async def test_a_bulk_pull_keeps_to_states_and_areas(stored, service):
     headers = {"Authorization": f"Bearer {made.json()['key']}"}
     answer = await caller.get("/api/v1/billing/quantities", params={"period": "x", "format": "csv"}, headers=headers)
     assert {line["area"] for line in csv.DictReader(io.StringIO(answer.text, newline=""))} == {"A2"}
+
+
+async def test_a_workbook_begins_another_sheet_where_one_is_full(stored, monkeypatch):
+    monkeypatch.setattr(formats, "_XLSX_ROWS", 6)
+    book = load_workbook(io.BytesIO((await _pull(stored, "xlsx")).content))
+    assert [(sheet.title, sheet.max_row) for sheet in book] == [("x", 7), ("x 2", 7), ("x 3", 2)]
+    cells = [row[2] for sheet in book for row in sheet.iter_rows(min_row=2, values_only=True)]
+    assert len(set(cells)) == 12
+    assert not any(str(cell).startswith("=") for row in book["x"].iter_rows(values_only=True) for cell in row)
 
 
 async def test_a_renamed_account_shows_in_the_next_pull_and_an_empty_period_is_an_empty_table(stored, service):
