@@ -185,10 +185,11 @@ TABLES: Final = (
 )  # fmt: skip
 
 
-def line_error_text(texts: Texts, stored: str) -> str:
-    """A line's last error: "SilenceError: no answer in 1.21 s" becomes "no answer"; the rest stays as it is."""
-    kind, colon, _ = stored.partition(":")
-    return texts(LINE_ERRORS[kind]) if colon and kind in LINE_ERRORS else stored
+def line_error_text(texts: Texts, stored: str | None) -> str:
+    """A line's last error: "SilenceError: no answer in 1.21 s" becomes "no answer"; the rest stays as it is, none is
+    empty."""
+    kind, colon, _ = (stored or "").partition(":")
+    return texts(LINE_ERRORS[kind]) if colon and kind in LINE_ERRORS else stored or ""
 
 
 def device_text(texts: Texts, flag: str) -> str:

@@ -77,7 +77,6 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "there is no area '{code}'",
     "serial {serial} belongs to several meters: say manufacturer and medium",
     "a meter needs a serial number",
-    "no such {thing}",
     # lines
     "no worker reads this gateway just now",
     "no answer within {n} s",
@@ -106,6 +105,7 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "there is no person called '{name}'",
     "there is no such living key",
     "the key would be over before it begins",
+    "no such {thing}",
 )
 # What a code says where no template fits; also what databases and lines are told by.
 BY_CODE: Final[Mapping[str, str]] = {

@@ -15,6 +15,7 @@ from api.console.alert import alert_page
 from api.console.approvals import approvals_page
 from api.console.billing import billing_page, period_page
 from api.console.commission import commission_page
+from api.console.failure import failure_page, missing_page
 from api.console.field import entry_page, exchange_page, field_page
 from api.console.frame import empty, frame, heading
 from api.console.intake import intake_page
@@ -51,6 +52,8 @@ def mount(app: FastAPI) -> None:
     nicegui_app.add_static_files("/console-static", _STATIC)
     ui.add_head_html('<link rel="stylesheet" href="/console-static/console.css">', shared=True)
     _pages(parts)
+    nicegui_app.on_page_exception(lambda error: failure_page(parts, error))
+    nicegui_app.add_exception_handler(404, lambda request, _: missing_page(parts, request))
     ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=10.0)
 
 

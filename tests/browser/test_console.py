@@ -98,6 +98,14 @@ def test_a_technician_has_no_billing(open_page: Callable[..., Page], service: An
     expect(page.get_by_text("您不能打开此页：角色“计量员”无权进行此操作。")).to_be_visible()
 
 
+def test_an_address_that_is_none_leads_back(open_page: Callable[..., Page], service: Any) -> None:
+    page = open_page("reviewer", "phone", "zh")
+    page.goto(f"{service.base}/nonsense")
+    expect(page.locator("h1")).to_have_text("没有此页")
+    page.goto(f"{service.base}/alerts/99999999")
+    expect(page.get_by_text("没有这条告警")).to_be_visible()
+
+
 def test_the_map_draws_buildings_without_asking_anybody_else(open_page: Callable[..., Page], service: Any) -> None:
     page = open_page("technician", "phone")
     foreign: list[str] = []
