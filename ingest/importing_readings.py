@@ -9,7 +9,7 @@ says about itself. Importing a file again stores nothing twice.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from fractions import Fraction
@@ -21,10 +21,11 @@ import numpy.typing as npt
 from psycopg import AsyncConnection
 
 from ingest.directory import Directory, MeterEntry
-from ingest.importing_chunks import SAID, Chunk, chunk_of, measures, quantity_of, register_name_of
-from ingest.importing_columns import Int64, Mask
+from ingest.importing_chunks import SAID, Chunk, chunk_of, quantity_of, register_name_of
+from ingest.importing_columns import Int64
+from ingest.importing_faults import RowFaults
 from ingest.importing_files import batches
-from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.importing_report import ImportReport, Progress
 from ingest.importing_steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses
@@ -38,8 +39,6 @@ from protocols.units import CANONICAL_UNIT, Quantity, factor
 
 REQUIRED = ("serial", "time", "quantity", "value")
 CHUNK_ROWS = 200_000
-_OLDEST_US = 946_684_800_000_000
-_AHEAD_US = 15 * 60 * 1_000_000
 # Coarser than this is not believed of a measured quantity, whatever the first values look like.
 _LEAST_DECIMALS = {
     Quantity.SUPPLY_TEMPERATURE: 1, Quantity.RETURN_TEMPERATURE: 1, Quantity.TEMPERATURE_DIFFERENCE: 2,
@@ -80,6 +79,7 @@ class ReadingsImport:
         self._report = report
         self._now = now
         self._copy = copy
+        self._faults = RowFaults(report, now)
         self._habit = Habit()
         self._finest: dict[StepKey, int] | None = None
 
@@ -180,8 +180,8 @@ class ReadingsImport:
 
     async def _resolve(self, chunk: Chunk) -> _Found:
         entries = [self._directory.meter_for(MeterId(serial, maker)) for serial, maker in chunk.meters]
-        self._report_unknown(chunk, entries)
-        good = self._usable(chunk) & np.array([entry is not None for entry in entries], dtype=bool)[chunk.who]
+        self._faults.unknown(chunk, entries)
+        good = self._faults.usable(chunk) & np.array([entry is not None for entry in entries], dtype=bool)[chunk.who]
         # A quantity at a time: its rows, and the meters among them.
         of_quantity = [(what, np.flatnonzero(good & (chunk.what == what))) for what in range(len(chunk.quantities))]
         await self._create_registers(chunk, entries, of_quantity)
@@ -232,7 +232,7 @@ class ReadingsImport:
             ratio = factor(unit or CANONICAL_UNIT[quantity], register.unit) / Fraction(10) ** register.scale
             counts, wrong = chunk.values.counts(alike, ratio)
             if wrong.any():
-                self._report_finer(chunk, alike[wrong], register)
+                self._faults.finer(chunk, alike[wrong], register)
                 alike, counts = alike[~wrong], counts[~wrong]
             found.rows.append(alike)
             found.counts.append(counts)
@@ -270,71 +270,6 @@ class ReadingsImport:
                 entry.registers[register.name] = self._directory.planned(register)
         elif wanted:
             await self._directory.create_registers(wanted.values())
-
-    def _usable(self, chunk: Chunk) -> Mask:
-        """Rows with a time, a value and a quantity; what is wrong with the others is reported."""
-        good = ~(chunk.untimed | chunk.values.bad)
-        self._each(chunk, np.flatnonzero(chunk.untimed), "time", "cell.unreadable", lambda _: "not an ISO 8601 instant")
-        reasons = chunk.values.reasons
-        bad = np.flatnonzero(chunk.values.bad & ~chunk.untimed)
-        self._each(
-            chunk, bad, "value", "value.missing", lambda row: reasons.get(row, "the value is missing or no number")
-        )
-        latest_us = round(self._now.timestamp() * 1e6) + _AHEAD_US
-        for mask, code, said in (
-            (good & (chunk.ts_us > latest_us), "time.future", "the time lies ahead"),
-            (good & (chunk.ts_us < _OLDEST_US), "time.past", "the time lies before 2000"),
-        ):
-            self._each(chunk, np.flatnonzero(mask), "time", code, lambda _, said=said: said)  # type: ignore[misc]
-            good &= ~mask
-        for what, (name, unit) in enumerate(chunk.quantities):
-            quantity = quantity_of(name)
-            if quantity is not None and measures(unit, quantity):
-                continue
-            rows = np.flatnonzero(good & (chunk.what == what))
-            column = "quantity" if quantity is None else "unit"
-            code = f"{column}.unknown"
-            self._all(
-                chunk,
-                rows,
-                column,
-                code,
-                f"{name!r} is no quantity" if quantity is None else f"{unit!r} does not measure {name}",
-            )
-            good[rows] = False
-        return good
-
-    def _report_unknown(self, chunk: Chunk, entries: Entries) -> None:
-        for who, entry in enumerate(entries):
-            if entry is None:
-                serial, maker = chunk.meters[who]
-                rows = np.flatnonzero(chunk.who == who)
-                self._all(
-                    chunk,
-                    rows,
-                    "serial",
-                    "meter.unknown",
-                    f"meter {maker} {serial} is not registered, or not the only one",
-                )
-
-    def _report_finer(self, chunk: Chunk, rows: npt.NDArray[np.intp], register: Register) -> None:
-        text = f"not a whole count of 10^{register.scale} {register.unit}, the last digit of register {register.name}"
-        self._each(chunk, rows, "value", "value.finer", lambda _: text)
-
-    def _each(
-        self, chunk: Chunk, rows: npt.NDArray[np.intp], column: str, code: str, said: Callable[[int], str]
-    ) -> None:
-        for row in rows[:200].tolist():
-            self._report.add(Problem(int(chunk.numbers[row]), column, code, said(row)))
-        if len(rows) > 200:
-            self._report.counts[code] += len(rows) - 200
-            self._report.errors += len(rows) - 200
-
-    def _all(self, chunk: Chunk, rows: npt.NDArray[np.intp], column: str, code: str, message: str) -> None:
-        """One problem that all of some rows have."""
-        if len(rows):
-            more = f" ({len(rows)} rows)" if len(rows) > 1 else ""
-            self._report.add(Problem(int(chunk.numbers[rows[0]]), column, code, message + more), len(rows))
 
 
 def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:
