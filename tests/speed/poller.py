@@ -37,21 +37,26 @@ def identity(gateway: int, meter: int) -> MeterId:
     return MeterId(f"{gateway * 100 + meter:08d}", "KAM", 0x34, "heat")
 
 
-def serve(gateways: int, dead: int, pipe: Connection) -> None:
+def serve(gateways: int, dead: int, manner: str, pipe: Connection) -> None:
     """The field, in a process of its own: sends the addresses, ends when the pipe closes."""
-    asyncio.run(_serve(gateways, dead, pipe))
+    asyncio.run(_serve(gateways, dead, manner, pipe))
 
 
-async def _serve(gateways: int, dead: int, pipe: Connection) -> None:
+async def _serve(gateways: int, dead: int, manner: str, pipe: Connection) -> None:
+    """The first `dead` gateways are "silent" (accept and never answer) or "refusing" (nobody listens at the port)."""
     servers = []
     for number in range(gateways):
         meters = [CountingMbus(identity(number, meter), tail=TAIL, primary=meter) for meter in range(1, METERS + 1)]
-        behaviour = LineBehaviour(silent=number < dead)
+        behaviour = LineBehaviour(silent=number < dead and manner == "silent")
         slaves = [MbusSlave(meter, meter.primary) for meter in meters]
         servers.append(await MbusServer(slaves, baud_rate=BAUD, seed=number, behaviour=behaviour).__aenter__())
-    pipe.send([server.address for server in servers])
+    gone = servers[: dead if manner == "refusing" else 0]
+    addresses = [server.address for server in servers]
+    for server in gone:
+        await server.__aexit__(None, None, None)
+    pipe.send(addresses)
     await asyncio.to_thread(pipe.poll, None)
-    for server in servers:
+    for server in servers[len(gone) :]:
         await server.__aexit__(None, None, None)
 
 
@@ -127,11 +132,11 @@ async def polled(url: str, folder: Path, gateways: int, seconds: float, dead: in
     return result
 
 
-def measured(gateways: int, seconds: float, dead: int) -> dict[str, float]:
+def measured(gateways: int, seconds: float, dead: int, manner: str = "silent") -> dict[str, float]:
     """One run against a fresh database."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    field = context.Process(target=serve, args=(gateways, dead, theirs), name="field", daemon=True)
+    field = context.Process(target=serve, args=(gateways, dead, manner, theirs), name="field", daemon=True)
     field.start()
     with (
         tempfile.TemporaryDirectory() as name,
@@ -160,10 +165,10 @@ def main(gateways: int = 1_000, seconds: float = 30.0) -> None:
         f" CPU {whole['cpu']:.2f}, {whole['memory_mb']:.0f} MiB, {whole['depth']:.0f} deliveries in hand"
     )
     dead = max(1, gateways // 1000)
-    rest = measured(gateways, seconds, dead)
-    living = gateways - dead
-    lost = 1 - (rest["reads_s"] / living) / (whole["reads_s"] / gateways)
-    print(f"poller: {dead} dead gateway(s) cost each other one {100 * lost:.2f} % of its reads")
+    for manner in ("silent", "refusing"):
+        rest = measured(gateways, seconds, dead, manner)
+        lost = 1 - (rest["reads_s"] / (gateways - dead)) / (whole["reads_s"] / gateways)
+        print(f"poller: {dead} dead gateway(s), {manner}, cost each other one {100 * lost:.2f} % of its reads")
 
 
 if __name__ == "__main__":

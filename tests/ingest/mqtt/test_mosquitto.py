@@ -3,16 +3,26 @@ refusals.
 """
 
 import asyncio
+import json
 import shutil
 import socket
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 
 from api.embedded import free_port
+from ingest.pipeline import Pipeline
+from ingest.sources.backoff import Backoff
+from ingest.sources.mqtt import MqttSource
+from ingest.sources.mqtt_settings import MqttSettings
+from protocols.telegram import MeterId
 
 pytestmark = pytest.mark.broker
+START, MINUTE = datetime(2026, 3, 1, tzinfo=UTC), timedelta(minutes=1)
+MESSAGES = 3_000
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
@@ -23,8 +33,9 @@ class Mosquitto:
         self.folder, self.port = folder, free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
-        text = f"listener {self.port} 127.0.0.1\n{extra}\npersistence true\npersistence_location {folder}/\nuser root\n"
-        (folder / "mosquitto.conf").write_text(text + "autosave_interval 1\nautosave_on_changes true\n")
+        text = f"listener {self.port} 127.0.0.1\n{extra}\nmax_queued_messages 0\nuser root\n"
+        text += f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+        (folder / "mosquitto.conf").write_text(text)
 
     async def start(self) -> None:
         self._launch()
@@ -199,3 +210,50 @@ async def test_messages_come_over_tls_and_a_stranger_is_not_trusted(tmp_path, in
     finally:
         server.stop()
     assert intake.payloads == [payload for _, payload in messages]
+
+
+async def test_a_broker_that_restarts_in_mid_stream_loses_nothing_and_repeats_nothing(
+    mosquitto, book, directory, store_pool, sources, reached
+):
+    for number in range(5):
+        await book.meter(MeterId(f"{number:08d}", "", None, "heat"))
+    await directory.refresh()
+    # Every sixth message is of a meter that nobody registered.
+    messages = [
+        {
+            "media": "heat",
+            "id": f"{number % 6:08d}",
+            "total_kwh": number,
+            "timestamp": f"{START + number * MINUTE:%FT%TZ}",
+        }
+        for number in range(MESSAGES)
+    ]
+    sender = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="sender", clean_session=False)
+    sender.reconnect_delay_set(1, 1)
+    sender.connect("127.0.0.1", mosquitto.port)
+    async with Pipeline(pool=store_pool, directory=directory) as pipeline:
+        settings = MqttSettings("127.0.0.1", mosquitto.port, topics=("wmbusmeters/#",), client_id="cut")
+        source = MqttSource(settings, pipeline, backoff=Backoff(0.05, 0.2))
+        sources.append(source)
+        task = asyncio.create_task(source.run())
+        async with asyncio.timeout(20):
+            await source.connected.wait()
+        sender.loop_start()
+        sent = [sender.publish("wmbusmeters/x", json.dumps(message).encode(), qos=1) for message in messages]
+        await reached(lambda: source.counters.acknowledged >= MESSAGES // 8)
+        mosquitto.stop()
+        await reached(lambda: source.counters.losses == 1)
+        await mosquitto.start()
+        for one in sent:
+            await asyncio.to_thread(one.wait_for_publish, 60)
+        sender.disconnect()
+        sender.loop_stop()
+        # What the sender repeats comes twice, too: count what is there, not what was heard.
+        async with asyncio.timeout(60):
+            while (await book.balance())["deliveries"] < MESSAGES:
+                source.changed.clear()
+                await asyncio.wait([asyncio.ensure_future(source.changed.wait())], timeout=0.5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    balance = await book.balance()
+    assert (balance["deliveries"], balance["quarantined"], balance["twice"]) == (MESSAGES, MESSAGES // 6, 0)
