@@ -23,6 +23,8 @@ KINDS = {
     "garbage": "Rubbish values",
     "comms_loss": "Silent meter",
     "clock": "Meter clock off",
+    "size": "Meter too small or too large",
+    "interval_size": "Uneven readings",
 }
 STATES = {
     "open": "open",

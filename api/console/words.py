@@ -74,6 +74,7 @@ METHODS: Final = {
     "contract": "profile of the contract",
     "extrapolated": "extrapolated",
     "edited": "edited",
+    "balance": "balance of the building",
 }
 QUALITY: Final = {
     "first": "first reading",
