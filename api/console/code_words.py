@@ -110,8 +110,6 @@ DEVICE_FLAGS: Final = {
 }
 GATE_REASONS: Final = {
     "sum.differs": "intervals and index differ",
-    "unit.changed": "the unit of the index changed",
-    "advance.impossible": "more than the pipe can deliver",
     "index.missing": "no index at a cut-off",
     "unit.changed": "unit changed, to be confirmed",
     "advance.impossible": "the index advanced further than the meter can",
