@@ -7,9 +7,7 @@ lost connection leaves in doubt is written again: the delivery keys make that ha
 """
 
 import asyncio
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +19,8 @@ from ingest.directory import Directory
 from ingest.errors import UnavailableError
 from ingest.model import Delivery, Outcome, Rejected, Resolved
 from ingest.pipeline_counters import PipelineCounters
-from ingest.pipeline_items import Item, ItemMaker, Receipt
+from ingest.pipeline_gathering import DECODE_S, BatchGatherer, PipelineLimits
+from ingest.pipeline_items import Item, ItemMaker, Receipt, only_one
 from ingest.pipeline_writing import BatchWriter, DatabaseAwayError
 from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
@@ -31,35 +30,7 @@ from ingest.store.writes import write_batch
 
 log = structlog.get_logger(__name__)
 
-# Decoding is pure Python: so long a turn of the event loop, then the sockets get theirs.
-DECODE_S = 0.002
-# A batch of this many deliveries is worth its transaction: it does not wait for more while the writer is idle.
-WORTHWHILE = 400
-# A stream that brings fewer than this in the waiting time is calm: its deliveries are written at once.
-CALM_DELIVERIES = 16
-# A busy stream that pauses this long has nothing more on its way: writing beats waiting.
-LULL_S = 0.01
 SPOOL_CHUNK = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineLimits:
-    """Sizes: rows (readings) and deliveries a batch, seconds a busy batch waits, deliveries queued, stop deadline."""
-
-    batch_rows: int = 5_000
-    batch_deliveries: int = 2_000
-    batch_wait_s: float = 0.25
-    queue_deliveries: int = 20_000
-    drain_s: float = 5.0
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The sizes that the settings name."""
-        return cls(
-            batch_rows=settings.batch_rows,
-            batch_wait_s=settings.batch_wait_s,
-            queue_deliveries=settings.queue_deliveries,
-        )
 
 
 class Pipeline:
@@ -105,12 +76,12 @@ class Pipeline:
         self._next_probe = 0.0
         self._closing = False
         self._idle = True
-        self._rate, self._last_batch, self._busy = 0.0, 0.0, False
         self._tasks: list[asyncio.Task[None]] = []
         # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
         self._open: dict[int, Item] = {}
         self._settled = asyncio.Event()
         self._maker = ItemMaker(self.resolver, self.writer, 4 * self.limits.batch_deliveries)
+        self._gatherer = BatchGatherer(self._queue, self._maker, self.limits, self._batches.empty, lambda: self._idle)
 
     async def __aenter__(self) -> Self:
         if self._spool_root is not None:
@@ -148,10 +119,7 @@ class Pipeline:
 
     async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
         """Hand a delivery in; waits while the queue is full. The future resolves as `submit` does."""
-        taken = await self.offer_all((delivery,))
-        outcome: asyncio.Future[Outcome] = taken.get_loop().create_future()
-        taken.add_done_callback(lambda _: _pass_on(taken, outcome))
-        return outcome
+        return only_one(await self.offer_all((delivery,)))
 
     async def offer_all(self, deliveries: Sequence[Delivery]) -> "asyncio.Future[list[Outcome]]":
         """Hand deliveries in together; waits while the queue is full.
@@ -213,42 +181,7 @@ class Pipeline:
 
     async def _decode(self) -> None:
         while True:
-            batch = await self._gather()
-            await self._batches.put(batch)
-
-    async def _gather(self) -> list[Item]:
-        """The next batch: all that waits, up to the limits; under load it waits a moment for company."""
-        loop = asyncio.get_running_loop()
-        batch = [await self._queue.get()]
-        began = loop.time()
-        end = began + self.limits.batch_wait_s * self._busy
-        rows = 0 if self.away else self._maker.make(batch[0])
-        turn = began
-        try:
-            while rows < self.limits.batch_rows and len(batch) < self.limits.batch_deliveries:
-                if self._queue.empty() or (len(batch) >= WORTHWHILE and self._idle):
-                    if self._batches.empty() and (loop.time() >= end or (len(batch) >= WORTHWHILE and self._idle)):
-                        break
-                    # A sender that waits for our answer (an MQTT window) sends no more before this batch is safe.
-                    async with asyncio.timeout_at(min(max(end, loop.time() + 0.01), loop.time() + LULL_S)):
-                        batch.append(await self._queue.get())
-                else:
-                    batch.append(self._queue.get_nowait())
-                # While the database is away they go to the spool as they are and are decoded on their way out.
-                rows += 1 if self.away else self._maker.make(batch[-1])
-                if loop.time() - turn > DECODE_S:
-                    await asyncio.sleep(0)
-                    turn = loop.time()
-        except TimeoutError:
-            pass
-        self._measure(len(batch), began)
-        return batch
-
-    def _measure(self, count: int, now: float) -> None:
-        """Whether the stream is busy: its rate over the last second or so would fill a batch while one waits."""
-        self._rate = (self._rate + count) * math.exp(self._last_batch - now)
-        self._last_batch = now
-        self._busy = self._rate * self.limits.batch_wait_s >= CALM_DELIVERIES
+            await self._batches.put(await self._gatherer.batch(self.away))
 
     async def _write(self) -> None:
         while True:
@@ -374,14 +307,3 @@ class Pipeline:
             if item.receipt is not None:
                 item.receipt.refuse(error)
         self._settled.set()
-
-
-def _pass_on(taken: "asyncio.Future[list[Outcome]]", outcome: "asyncio.Future[Outcome]") -> None:
-    if outcome.done():
-        return
-    error = asyncio.CancelledError() if taken.cancelled() else taken.exception()
-    if error is None:
-        outcome.set_result(taken.result()[0])
-    else:
-        outcome.set_exception(error)
-        outcome.exception()  # a caller that no longer listens is no error

@@ -42,6 +42,24 @@ class Receipt:
             self.future.exception()  # a caller that no longer listens is no error
 
 
+def only_one(taken: "asyncio.Future[list[Outcome]]") -> "asyncio.Future[Outcome]":
+    """The future of the only delivery on a receipt."""
+    outcome: asyncio.Future[Outcome] = taken.get_loop().create_future()
+
+    def pass_on(_: object) -> None:
+        if outcome.done():
+            return
+        error = asyncio.CancelledError() if taken.cancelled() else taken.exception()
+        if error is None:
+            outcome.set_result(taken.result()[0])
+        else:
+            outcome.set_exception(error)
+            outcome.exception()  # a caller that no longer listens is no error
+
+    taken.add_done_callback(pass_on)
+    return outcome
+
+
 @dataclass(slots=True)
 class Item:
     """A delivery on its way, and its place on a receipt; `decoded` is None until it was looked at (not at all while the

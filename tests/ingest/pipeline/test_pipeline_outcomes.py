@@ -8,7 +8,8 @@ import pytest
 
 from compute.quality import Quality
 from ingest.errors import UnavailableError
-from ingest.pipeline import Pipeline, PipelineLimits
+from ingest.pipeline import Pipeline
+from ingest.pipeline_gathering import PipelineLimits
 
 MINUTE = timedelta(minutes=1)
 
