@@ -73,8 +73,6 @@ SCHEMA: Final = pa.schema(
         ("created_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-# A thousandth of a kWh and a millionth of an MWh are the same count.
-_SOURCE: Final = {"energy_mwh": "energy_kwh"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +117,10 @@ def _batch(lines: NDArray[Any], texts: bytes, period: str) -> pa.RecordBatch:
     # One pass turns rows of big-endian numbers into columns of native ones.
     columns = lines["numbers"].T.astype(np.int64, order="C")
     numbers = dict(zip(NUMBERS, columns, strict=True))
+    numbers["energy_mwh"] = numbers["energy_kwh"]  # a thousandth of a kWh and a millionth of an MWh are one count
     words = dict(zip(TEXTS, _texts(lines["lengths"].astype(np.int32).ravel(), texts), strict=True))
     words["period"] = pa.DictionaryArray.from_arrays(np.zeros(len(lines), np.int8), [period]).cast(pa.string())
-    arrays = [
-        words[item.name] if item.name in words else _column(numbers[_SOURCE.get(item.name, item.name)], item.type)
-        for item in SCHEMA
-    ]
+    arrays = [words[item.name] if item.name in words else _column(numbers[item.name], item.type) for item in SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
@@ -140,17 +136,15 @@ def _texts(lengths: NDArray[np.int32], data: bytes) -> list[pa.Array]:
 
 def _column(values: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
     known = values != _NULL
-    plain: NDArray[Any]
+    plain: NDArray[Any] = values  # under a NULL stands whatever the sentinel becomes
     if pa.types.is_decimal(kind):
-        counts = np.where(known, values, 0)
-        plain = np.empty((len(counts), 2), np.int64)  # 128 bits, little-endian: the count and its sign
-        plain[:, 0], plain[:, 1] = counts, counts >> 63
+        plain = np.empty((len(values), 2), np.int64)  # 128 bits, little-endian: the count and its sign
+        plain[:, 0] = values
+        np.right_shift(values, 63, out=plain[:, 1])
     elif pa.types.is_floating(kind):
         plain = values / _MILLION
-    elif pa.types.is_timestamp(kind):
-        plain = values
-    else:
-        plain = values.astype(kind.to_pandas_dtype())
+    elif pa.types.is_integer(kind):
+        plain = values.astype(kind.to_pandas_dtype(), copy=False)
     # From buffers: pa.array would look for pandas first, and copy.
     return pa.Array.from_buffers(kind, len(values), [_validity(known), pa.py_buffer(plain)])
 

@@ -12,6 +12,7 @@ from api.context import Connection, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import SAFE_TEXT, CursorText, Limit, Page, Word, page
 from api.people import service
+from api.people.session_cookie import set_session_cookie
 from api.problems import problem_from_error
 
 router = APIRouter(tags=["people"], route_class=IdempotentRoute)
@@ -81,7 +82,7 @@ async def log_in(body: Login, connection: Connection, parts: Parts, request: Req
         return problem_from_error(result, request.url.path)
     token, person = result
     answer = JSONResponse({"name": person["name"], "role": person["role"], "language": person["language"]}, 201)
-    service.set_session_cookie(answer, token, secure=parts.settings.cookie_secure)
+    set_session_cookie(answer, token, secure=parts.settings.cookie_secure)
     return answer
 
 

@@ -13,6 +13,7 @@ from api.context import Context, Parts
 from api.paging import SAFE_TEXT
 from api.people import oidc, service
 from api.people.oidc_people import person_from_claims
+from api.people.session_cookie import set_session_cookie
 from ingest.errors import IngestError, NotFoundError
 from ingest.sealing import Sealer, sealer_for
 
@@ -89,6 +90,6 @@ async def callback(
         # A redirect would still count as the provider's navigation, and a strict cookie would stay at home.
         where = escape(path, quote=True)
         result = HTMLResponse(_ONWARDS.format(where=where))
-        service.set_session_cookie(result, token, secure=parts.settings.cookie_secure)
+        set_session_cookie(result, token, secure=parts.settings.cookie_secure)
     result.delete_cookie(LOGIN_COOKIE, path=_PATH)
     return result

@@ -13,9 +13,8 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg import AsyncConnection
-from starlette.responses import Response
 
-from api.access import COOKIE, ROLES, SCOPES, Actor, hash_of_secret, new_key
+from api.access import ROLES, SCOPES, Actor, hash_of_secret, new_key
 from api.errors import ThrottledError, UnauthenticatedError
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store import audit, people, registry
@@ -72,12 +71,6 @@ async def open_session(connection: AsyncConnection[Any], person: Row) -> str:
     await people.add_session(connection, hash_of_secret(token), person["person_id"], datetime.now(UTC) + SESSION)
     await audit.record(connection, person["name"], "person.login", f"person/{person['name']}")
     return token
-
-
-def set_session_cookie(answer: Response, token: str, *, secure: bool) -> None:
-    """Give a browser its session: no script reads it, no other site sends it."""
-    seconds = int(SESSION.total_seconds())
-    answer.set_cookie(COOKIE, token, max_age=seconds, httponly=True, secure=secure, samesite="strict", path="/")
 
 
 def _matches(stored: str, password: str) -> bool:
