@@ -1,5 +1,5 @@
 """Bulk pull of 100,000 billing quantities: every format against a pydantic response model, from the database, in one
-run.
+run, round by round; and the peak memory of a process that pulls a tenth and all of them.
 
 `main()` prints ratios of medians; run it by `python -m tests.speed` or by itself.
 """
@@ -7,6 +7,8 @@ run.
 import asyncio
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -97,6 +99,17 @@ async def fill(connection: AsyncConnection[Any]) -> Choice:
                'estimated', 1, 1, 28, heated_area_m2, 412.5, '{"segments": []}' FROM metering_point
         """
     )
+    # A tenth of the same under another period: what memory is compared with.
+    await connection.execute(
+        "INSERT INTO billing_period (code, start_date, end_date, state)"
+        " VALUES ('2026-01', '2026-01-01', '2026-02-01', 'frozen')"
+    )
+    await connection.execute(
+        "INSERT INTO billing_quantity (period_id, point_id, service, version, state, energy_j, volume_ml, quality)"
+        " SELECT 2, point_id, service, 1, 'frozen', energy_j, volume_ml, quality FROM billing_quantity"
+        " WHERE point_id <= %s",
+        (ROWS // 10,),
+    )
     await connection.execute("VACUUM ANALYZE")
     return Choice(1, "2026-02")
 
@@ -108,39 +121,61 @@ async def by_response_model(connection: AsyncConnection[Any], choice: Choice) ->
     yield adapter.dump_json(adapter.validate_python(await cursor.fetchall()))
 
 
-async def seconds(make: Callable[[], AsyncIterator[bytes]]) -> tuple[float, int]:
-    """Median time and size of a stream; the first round, which warms caches up, does not count."""
-    times, size = [], 0
-    for _ in range(ROUNDS + 1):
-        started = time.perf_counter()
-        size = 0
-        async for block in make():
-            size += len(block)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:]), size
+async def seconds(make: Callable[[], AsyncIterator[formats.Block]]) -> tuple[float, int]:
+    """Time and size of a stream."""
+    started, size = time.perf_counter(), 0
+    async for block in make():
+        size += len(block)
+    return time.perf_counter() - started, size
 
 
 async def measure(url: str) -> dict[str, float]:
-    """Ratios of every format to the response model."""
+    """Ratios of every format to the response model; the first round, which warms caches up, does not count."""
     pool = await open_pool(url)
-    result = {}
+    streams: dict[str, Callable[..., Any]] = {"pydantic": by_response_model, **formats.STREAMS}
+    del streams["xlsx"]
+    times: dict[str, list[float]] = {name: [] for name in streams}
+    sizes: dict[str, int] = {}
     try:
         async with pool.connection() as connection:
             choice = await fill(connection)
         async with pool.connection() as connection, connection.transaction():
             await feed.one_view(connection)
-            streams: dict[str, Callable[..., Any]] = {"pydantic": by_response_model, **formats.STREAMS}
-            del streams["xlsx"]
-            base = 0.0
-            for name, stream in streams.items():
-                taken, size = await seconds(lambda stream=stream: stream(connection, choice))
-                base = base or taken
-                result[name] = base / taken
-                target = f"  (target {TARGETS[name]:g})" if name in TARGETS else ""
-                print(f"{name:9} {taken * 1000:8.0f} ms {size / 1e6:7.1f} MB {base / taken:6.1f} x{target}")
+            for _ in range(ROUNDS + 1):
+                for name, stream in streams.items():
+                    taken, sizes[name] = await seconds(lambda stream=stream: stream(connection, choice))
+                    times[name].append(taken)
     finally:
         await pool.close()
+    medians = {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    result = {name: medians["pydantic"] / taken for name, taken in medians.items()}
+    for name, ratio in result.items():
+        target = f"  (target {TARGETS[name]:g})" if name in TARGETS else ""
+        print(f"{name:9} {medians[name] * 1000:8.0f} ms {sizes[name] / 1e6:7.1f} MB {ratio:6.1f} x{target}")
     return result
+
+
+async def pull(url: str, form: str, choice: Choice) -> None:
+    """Pull a period once and tell by how much the process's peak memory grew over a pull of nothing."""
+    pool = await open_pool(url)
+    async with pool.connection() as connection, connection.transaction():
+        await feed.one_view(connection)
+        await seconds(lambda: formats.STREAMS[form](connection, Choice(choice.period_id, "", states=["none"])))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        await seconds(lambda: formats.STREAMS[form](connection, choice))
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    await pool.close()
+
+
+def memory(url: str) -> None:
+    """Peak memory of a pull of a tenth and of all rows, each in a process of its own."""
+    for form in ("arrow", "csv", "jsonl"):
+        grown = []
+        for period in (2, 1):
+            command = [sys.executable, "-m", "tests.speed.bulk_pull", url, form, str(period)]
+            made = subprocess.run(command, capture_output=True, text=True, check=True)
+            grown.append(float(made.stdout))
+        print(f"{form:9} peak memory +{grown[0]:.0f} MiB for {ROWS // 10:,} rows, +{grown[1]:.0f} MiB for {ROWS:,}")
 
 
 def main() -> dict[str, float]:
@@ -148,13 +183,14 @@ def main() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder), settings=THROW_AWAY) as server:
         url = server.url("postgres")
         migrate(url)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         run: Awaitable[dict[str, float]] = measure(url)
         ratios = asyncio.run(run)  # type: ignore[arg-type]
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(f"peak memory grew by {(after - before) / 1024:.0f} MiB, the response model's rows among it")
+        memory(url)
         return ratios
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 4:
+        asyncio.run(pull(sys.argv[1], sys.argv[2], Choice(int(sys.argv[3]), "x")))
+    else:
+        main()
