@@ -64,6 +64,8 @@ def publish(
     for at in sorted(range(len(findings)), key=lambda at: findings[at].from_us):
         incident, raised = above.get(at, (None, "open"))
         finding = findings[at]
+        if _standing(book, places[finding.point], finding):
+            continue
         stored = stored_finding(finding, places[finding.point], int(rule_set[finding.point]))
         if finding.severity is Severity.INFO:
             raised = ""  # noted for whoever looks, nobody is woken
@@ -134,6 +136,7 @@ def stored_finding(finding: Finding, place: Place, rule_set_id: int) -> StoredFi
         rule_set_id, finding.severity.value, _instant(finding.from_us), _instant(finding.to_us),
         _known(finding.observed), _known(finding.expected_low), _known(finding.expected_high),
         round(finding.energy_at_stake_kwh, 3), finding.confidence, explanation,
+        noticed_at=_instant(finding.noticed_us) if finding.noticed_us else None,
     )  # fmt: skip
 
 
