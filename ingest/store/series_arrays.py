@@ -1,7 +1,8 @@
 """Readings of many registers as one array, an array a register on the wire instead of a message a row.
 
 Rules: the key (register, ts) hands the rows over in order, so the server only strings them together; the seldom
-registers with a version or a flag are asked again, with these. Six to ten times as fast as a COPY row by row (tests/speed/series_read.py).
+registers with a version or a flag are asked again, with these. Six to ten times as fast as a COPY row by row
+(tests/speed/series_read.py).
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ READING = np.dtype(
 # So many registers a question: a year of hourly values of each is about 200 MB on the wire.
 _SLICE = 1_000
 _FROM = (
-    " FROM reading WHERE register_id = ANY(%s::int[]) AND ts >= %s AND ts < %s GROUP BY register_id ORDER BY register_id"
+    " FROM reading WHERE register_id = ANY(%s::int[]) AND ts >= %s AND ts < %s"
+    " GROUP BY register_id ORDER BY register_id"
 )
 _MARKS = "version::int8 << 16 | flags"
 _ARRAYS = f"SELECT register_id, array_agg(ts), array_agg(value), bit_or(version | flags){_FROM}"
