@@ -55,6 +55,8 @@ def _text(path: Path, source: str, seeds: Sequence[int], card: Scorecard, second
             "the area's points use heat."
         ),
         "",
+        "What is left and what less data costs: [scorecard-inputs.md](scorecard-inputs.md).",
+        "",
         "## Measuring your own",
         "",
         "```",
