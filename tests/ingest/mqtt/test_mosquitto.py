@@ -257,3 +257,18 @@ async def test_a_broker_that_restarts_in_mid_stream_loses_nothing_and_repeats_no
         await asyncio.gather(task, return_exceptions=True)
     balance = await book.balance()
     assert (balance["deliveries"], balance["quarantined"], balance["twice"]) == (MESSAGES, MESSAGES // 6, 0)
+
+
+async def test_messages_of_every_quality_and_size_come_through(mosquitto, intake, start_source, reached) -> None:
+    source = await start_source(mosquitto.port, topics=("mix/#",), client_id="mix", qos=2, max_payload_bytes=1_000_000)
+    payloads = [b"none", b"once", b"exactly", b"h" * 300_000]
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    for qos, payload in zip((0, 1, 2, 1), payloads, strict=True):
+        await asyncio.to_thread(client.publish("mix/x", payload, qos=qos).wait_for_publish, 20)
+    client.disconnect()
+    client.loop_stop()
+    await intake.reached(4)
+    assert sorted(intake.payloads) == sorted(payloads)
+    await reached(lambda: source.counters.acknowledged == 3)
