@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 Row = dict[str, Any]
+_ROWS_A_STATEMENT: Final = 500
 
 _PERIOD: Final = """
 SELECT period_id, code, name, start_date, end_date, settings, state, frozen_at, frozen_by, calculated_at,
@@ -29,10 +31,9 @@ _WRITE: Final = """
 INSERT INTO billing_quantity (period_id, point_id, service, version, state, energy_j, volume_ml, share_measured,
     share_estimated, share_edited, quality, rule_set_id, run_id, determinants, previous_id, cause, created_by,
     days_in_service, days_suspended, heated_area_m2, degree_days, reason)
-VALUES (%(period_id)s, %(point_id)s, %(service)s, %(version)s, %(state)s, %(energy_j)s, %(volume_ml)s,
-%(share_measured)s,
-    %(share_estimated)s, %(share_edited)s, %(quality)s, %(rule_set_id)s, %(run_id)s, %(determinants)s, %(previous_id)s,
-    %(cause)s, %(created_by)s, %(days_in_service)s, %(days_suspended)s, %(heated_area_m2)s, %(degree_days)s, %(reason)s)
+SELECT period_id, point_id, service, version, state, energy_j, volume_ml, share_measured, share_estimated, share_edited,
+       quality, rule_set_id, run_id, determinants, previous_id, cause, created_by, days_in_service, days_suspended,
+       heated_area_m2, degree_days, reason FROM jsonb_populate_recordset(NULL::billing_quantity, %s::jsonb)
 ON CONFLICT (period_id, point_id, service, version) DO UPDATE SET
     state = excluded.state, energy_j = excluded.energy_j, volume_ml = excluded.volume_ml,
     share_measured = excluded.share_measured, share_estimated = excluded.share_estimated,
@@ -87,8 +88,10 @@ async def latest(connection: AsyncConnection[Any], period_id: int, point_ids: li
 
 async def write(connection: AsyncConnection[Any], rows: Sequence[Row]) -> None:
     """Write versions; one that is open or blocked is replaced, a frozen one is refused by the database."""
-    values = [{**row, "determinants": Jsonb(row["determinants"])} for row in rows]
-    await connection.cursor().executemany(_WRITE, values)
+    # Many rows a statement: the triggers behind it run once a statement.
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        part = msgspec.json.encode(list(rows[start : start + _ROWS_A_STATEMENT]))
+        await connection.execute(_WRITE, (part.decode(),))
 
 
 async def freeze_open(connection: AsyncConnection[Any], period_id: int, area_id: int | None = None) -> int:
