@@ -81,8 +81,19 @@ def write_truth(fleet: Fleet, folder: Path) -> None:
     write_rows(folder / "events.csv", EVENT_COLUMNS, ((x.point, *_truth(x)) for x in labels if not x.serial))
 
 
+# Faults that garble whole telegrams leave no rows: in files they are silence, as they are to whoever imports them.
+SEEN_AS = dict.fromkeys(("rubbish", "desynchronised", "collision"), "comms_loss")
+
+
 def _truth(label: Label) -> Row:
-    return label.kind, iso(label.start), iso(label.end), f"{label.magnitude:g}", label.verdict, label.fault
+    return (
+        SEEN_AS.get(label.fault, label.kind),
+        iso(label.start),
+        iso(label.end),
+        f"{label.magnitude:g}",
+        label.verdict,
+        label.fault,
+    )
 
 
 def write_weather(fleet: Fleet, folder: Path) -> None:

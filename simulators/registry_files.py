@@ -72,7 +72,7 @@ def meter_row(meter: VirtualMeter) -> Row:
     """The meter's row of `meters.csv`; the initial index is what the display showed when it was installed."""
     index = meter.index
     at = np.array([micros(meter.installed_at)], dtype=np.int64)
-    shown = index.value_of(int(meter.counts_at(at, faulty=False)[index.name][0] % (index.capacity or 10**18)))
+    shown = index.value_of(int(meter.counts_at(at)[index.name][0] % (index.capacity or 10**18)))
     return (
         meter.id.serial, meter.id.manufacturer, meter.id.medium, meter.model.name, meter.point,
         iso(meter.installed_at), f"{shown:f}", index.unit, index.digits, index.scale, f"{meter.qp_m3h:g}",
