@@ -93,12 +93,7 @@ def points_table(
     table = unknown_points(len(places))
     numbers: dict[str, int] = {}
     place_of = {place.point_id: at for at, place in reversed(list(enumerate(places)))}
-    # A house's own point stands above its flats, also where nobody entered that.
-    house = {
-        row["building"]: at
-        for at, row in enumerate(place.newest for place in places)
-        if row["point_kind"] == "building"
-    }
+    houses = _houses(places)
     for at, place in enumerate(places):
         row = place.newest
         for role, unit, column in (("energy", "kWh", table.energy_step_kwh), ("volume", "m3", table.volume_step_m3)):
@@ -113,10 +108,27 @@ def points_table(
         table.area[at] = areas[row["area_id"]]
         table.building[at] = numbers.setdefault(row["building"], len(numbers)) if row["building"] else -1
         table.gateway[at] = -1 if row["gateway_id"] is None else row["gateway_id"]
-        above = place_of.get(row["parent_id"], house.get(row["building"], -1) if row["building"] else -1)
-        table.parent[at] = -1 if above == at else above
+        # A house's own point stands above its flats, also where nobody entered that.
+        own_house = -1 if row["point_kind"] == "building" else houses.get(row["building"], -1)
+        table.parent[at] = place_of.get(row["parent_id"], own_house)
         table.cadence_us[at] = 0 if row["schedule_s"] is None else row["schedule_s"] * 1_000_000
     return table
+
+
+def _houses(places: Sequence[Place]) -> dict[str, int]:
+    """Position of a building's own point by what flats may call it: its code, its address, its building; a name that
+    two houses bear is nobody's.
+    """
+    found: dict[str, int] = {}
+    for name in ("point_code", "address", "building"):
+        claims: dict[str, set[int]] = {}
+        for at, place in enumerate(places):
+            if place.newest["point_kind"] == "building" and place.newest[name]:
+                claims.setdefault(place.newest[name], set()).add(at)
+        for text, who in claims.items():
+            if len({places[at].point_id for at in who}) == 1:
+                found.setdefault(text, min(who))
+    return found
 
 
 def states_table(connection: Connection[object], places: Sequence[Place], bounds: Int64) -> NDArray[np.int8]:

@@ -124,7 +124,8 @@ def load_rejected(connection: Connection[Any], meters: Sequence[int], start: dat
 _INSTALLATIONS = """
 SELECT i.installation_id, i.point_id, i.meter_id, i.service, lower(i.period) AS start_at, upper(i.period) AS end_at,
 i.factor, i.initial_index, i.final_index, i.initial_volume, i.final_volume,
-       p.area_id, p.building, p.parent_id, p.rule_group_id, p.heated_area_m2, p.design_load_kw, p.kind AS point_kind,
+       p.area_id, p.code AS point_code, p.address, p.building, p.parent_id, p.rule_group_id, p.heated_area_m2,
+       p.design_load_kw, p.kind AS point_kind,
        a.time_zone, a.price_per_kwh, m.qp_m3h, m.qs_m3h, m.mounting_side, m.medium, b.gateway_id, b.schedule_s
 FROM installation i JOIN metering_point p USING (point_id) JOIN area a USING (area_id) JOIN meter m USING (meter_id)
 LEFT JOIN meter_link l USING (meter_id) LEFT JOIN bus b USING (bus_id)
