@@ -16,14 +16,14 @@ $(VENV)/.uv-ready: requirements/uv.lock | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.run-ready: requirements/run.lock pyproject.toml $(VENV)/.uv-ready
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --require-hashes -r requirements/run.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --compile-bytecode --require-hashes -r requirements/run.lock
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --no-deps --no-build-isolation -e .
 	@touch $@
 
 dev: $(VENV)/.dev-ready        ## the environment that tests and linters need
 
 $(VENV)/.dev-ready: requirements/dev.lock $(VENV)/.run-ready
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --require-hashes -r requirements/dev.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --compile-bytecode --require-hashes -r requirements/dev.lock
 	@touch $@
 
 run: env                       ## the whole service with a demo fleet; Ctrl-C ends it
@@ -38,9 +38,13 @@ lint: dev                      ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+scorecard: dev                 ## the detectors graded on labelled years, in full: about an hour
+	$(BIN)/heatbook assess --scorecard season-rich --meters 800 --seed 11 --seed 12 --seed 13 --page docs/scorecard.md
+
 bench: dev                     ## speed and memory, printed as ratios
 	$(BIN)/python -m tests.speed
 
+lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
 lock: dev                      ## new lock files from pyproject.toml
 	$(UV) pip compile pyproject.toml --group build --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/run.lock
 	$(UV) pip compile pyproject.toml --group build --group dev --group peers -c requirements/run.lock --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/dev.lock
