@@ -4,7 +4,7 @@ WORKDIR /opt/heatbook
 COPY requirements/uv.lock requirements/run.lock requirements/
 RUN python -m venv .venv \
  && .venv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.lock \
- && VIRTUAL_ENV=/opt/heatbook/.venv .venv/bin/uv pip install --require-hashes -r requirements/run.lock
+ && VIRTUAL_ENV=/opt/heatbook/.venv .venv/bin/uv pip install --compile-bytecode --require-hashes -r requirements/run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY protocols protocols
 COPY compute compute

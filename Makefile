@@ -16,7 +16,7 @@ $(VENV)/.uv-ready: requirements/uv.lock | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.run-ready: requirements/run.lock pyproject.toml $(VENV)/.uv-ready
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --compile-bytecode --require-hashes -r requirements/run.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --require-hashes -r requirements/run.lock
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --no-deps --no-build-isolation -e .
 	@touch $@
 
