@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compute import reference
@@ -131,21 +131,23 @@ def test_medians_of_the_weeks_before(values: list[float]) -> None:
     np.testing.assert_allclose(out[0], plain)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0.5, 5), st.floats(0, 20))
+@example(39461, 1.234375, 0.0).via("outliers that turn the line of least squares downwards")
 def test_the_signature_is_the_line_of_least_deviations(seed: int, slope: float, intercept: float) -> None:
     rng = np.random.default_rng(seed)
     x = rng.uniform(0, 25, 25)
     use = intercept + slope * x + rng.normal(0, 0.5, 25)
     use[:4] = rng.uniform(0, 200, 4)
-    out, scratch = np.empty(3), np.empty(25)
-    line(use, x, 0.01, scratch, out)
+    floor, out, scratch = 0.01, np.empty(3), np.empty(25)
+    line(use, x, floor, scratch, out)
     best = reference.least_deviations(use.tolist(), x.tolist())
 
     def deviation(a: float, b: float) -> float:
         return float(np.abs(use - a - b * x).sum())
 
-    assert deviation(out[0], out[1]) <= 1.1 * deviation(*best) + 1.0
+    assert out[1] >= 0.0
+    assert deviation(out[0], out[1]) <= 1.03 * deviation(*best) + len(use) * floor
 
 
 @settings(max_examples=100, deadline=None)
