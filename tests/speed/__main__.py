@@ -20,6 +20,8 @@ BENCHMARKS = (
     "bulk_pull",
     "poller",
     "console",
+    "simulate_season",
+    "live_town",
 )
 
 
