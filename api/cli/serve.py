@@ -144,7 +144,7 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     from dataclasses import replace
 
     from api.app import create_app
-    from api.console import mount
+    from api.console.routes import mount
     from api.jobs import run_jobs
     from ingest.clock import clock_from_text
     from ingest.clock_watch import watch_from_store

@@ -1,5 +1,4 @@
-"""Pages for people, over the same functions that the HTTP interface uses."""
+"""Pages for people, over the same functions that the HTTP interface uses; `routes.mount` puts them on an application.
 
-from api.console.routes import mount
-
-__all__ = ["mount"]
+Nothing is imported here: reports take their words from `names` and `words` without loading a page.
+"""

@@ -24,6 +24,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("/reports", marked("Reports"), "lead"),
     ("/rules", marked("Rules"), "reviewer"),
     ("/people", marked("People"), "lead"),
+    ("/notifications", marked("Notifications"), "admin"),
 )
 _PALETTE = {
     "primary": "#12354d",

@@ -22,7 +22,9 @@ from ingest.store.areas import Area
 MOST_AT_ONCE = 5_000
 OPEN_STATES = ["open", "acknowledged", "field_check"]
 SEVERITIES = ("critical", "warning", "info")
-_NAMES = ("state", "kind", "severity", "area", "building", "assignee", "incident", "text")
+_NAMES = ("state", "kind", "severity", "area", "building", "assignee", "incident", "escalated", "text")
+
+_YES_NO = {"true": True, "false": False}
 
 
 def filters_of(query: Mapping[str, str]) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def filters_of(query: Mapping[str, str]) -> dict[str, Any]:
         "building": query.get("building") or None,
         "assignee": query.get("assignee") or None,
         "incident": int(number) if number.isdecimal() and len(number) < 18 else None,
+        "escalated": _YES_NO.get(query.get("escalated", "")),
         "text": query.get("text", "")[:200] or None,
     }
 
@@ -69,6 +72,8 @@ def filter_row(visitor: Visitor, query: dict[str, str], tallies: list[dict[str, 
         choice("state", texts("State"), {"": texts("to be decided"), **states, "all": texts("all")}, "w-44")
         choice("kind", texts("Kind"), {**every, **{kind: kind_text(texts, kind) for kind in kinds}}, "w-48")
         choice("severity", texts("Severity"), {**every, **{one: word(texts, one) for one in SEVERITIES}}, "w-32")
+        lead = {"true": texts("escalated"), "false": texts("not escalated")}
+        choice("escalated", texts("Escalation"), {**every, **lead})
         if len(areas) > 1:
             choice("area", texts("Area"), {**every, **{area.code: area.name for area in areas}})
         mine = {**every, visitor.actor.name: texts("assigned to me")}

@@ -104,6 +104,7 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "there is a person called '{name}'",
     "there is no person called '{name}'",
     "there is no such living key",
+    "this is no address that apprise knows",
     "the key would be over before it begins",
     "no such {thing}",
 )

@@ -22,6 +22,7 @@ from api.console.intake import intake_page
 from api.console.lines import line_page, lines_page
 from api.console.login import login_page
 from api.console.map import DATA_PATH, map_data, map_page
+from api.console.notifications import notifications_page
 from api.console.overview import overview_page
 from api.console.people import people_page
 from api.console.points import point_page
@@ -153,6 +154,10 @@ def _pages(parts: Context) -> None:
     @_page("/people")
     async def people(request: Request, before: int | None = None, person: str = "") -> Response | None:
         return await _shown(request, parts, "lead", lambda visitor: people_page(visitor, before=before, person=person))
+
+    @_page("/notifications")
+    async def notifications(request: Request, rule: int | None = None) -> Response | None:
+        return await _shown(request, parts, "admin", lambda visitor: notifications_page(visitor, rule=rule))
 
     @_page("/rules")
     async def rules(request: Request, group: str = "default") -> Response | None:

@@ -5,7 +5,7 @@ characters used. Without one a PDF is refused with a coded reason; page and XLSX
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,10 @@ from typing import Any, Final
 from fpdf import FPDF
 from openpyxl import Workbook
 
+from api.console.names import kind_text
+from api.console.texts import Texts
+from api.console.words import QUALITY
+from api.console.words import word as word_of
 from ingest.errors import UnavailableError
 
 # (file, number within a collection): Debian's fonts-noto-cjk (2: simplified Chinese), WenQuanYi, macOS, Windows.
@@ -75,6 +79,12 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "samples": ("area", "week", "points", "checked", "wrong"),
     "days": ("day", "energy_kwh", "volume_m3", "flags"),
 }
+# Columns that hold codes, and how a code is called there.
+_CODES: Final[dict[str, Callable[[Texts, str], str]]] = {
+    "kind": kind_text,
+    "reason": word_of,
+    "flags": lambda texts, code: word_of(texts, code, QUALITY),
+}
 _SHARES: Final = ("reading_rate", "estimated_share_time", "estimated_share_energy")
 
 
@@ -85,26 +95,30 @@ def word(key: str, language: str) -> str:
 
 
 def tables_of(report: Mapping[str, Any], language: str) -> list[Table]:
-    """Title, header and lines of every table a report holds."""
+    """Title, header and lines of every table a report holds; codes in the words of the console."""
+    texts = Texts(language)
     return [
         (
             word(key, language),
             [word(column, language) for column in columns],
-            [[_value(column, row.get(column)) for column in columns] for row in report[key]],
+            [[_value(texts, column, row.get(column)) for column in columns] for row in report[key]],
         )
         for key, columns in _COLUMNS.items()
         if key in report
     ]
 
 
-def _value(column: str, value: Any) -> Any:
+def _value(texts: Texts, column: str, value: Any) -> Any:
+    if column in _CODES:
+        codes = value if isinstance(value, list) else [value] if value else []
+        return ", ".join(_CODES[column](texts, code) for code in codes)
     if column in _SHARES:
         return None if value is None else round(float(value), 4)
     if isinstance(value, Decimal):
         return round(float(value), 3)
     if isinstance(value, datetime):
         return value.replace(tzinfo=None, microsecond=0)
-    return ", ".join(value) if isinstance(value, list) else value
+    return value
 
 
 def title_of(report: Mapping[str, Any], language: str) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 from openpyxl import load_workbook
 
+from api.reports import documents
 from api.reports.service import span_of
 
 START = datetime(2026, 1, 31, 16, tzinfo=UTC)
@@ -60,3 +61,24 @@ async def test_an_empty_month_is_an_empty_report(service):
     assert (made["areas"], made["anomalies"], made["exchanges"]) == ([], [], [])
     unknown = await lead.get("/api/v1/reports/month", params={"day": "2020-02-10", "area": "Z9"})
     assert (unknown.status_code, unknown.json()["field"]) == (422, "area")
+
+
+@pytest.mark.parametrize(
+    ("language", "kinds", "reason", "quality"),
+    [
+        ("en", ["Frozen value", "Sensors swapped"], "defect", "estimated, missing"),
+        ("zh", ["示数冻结", "供回水传感器接反"], "故障", "估算, 缺数"),
+    ],
+)
+def test_files_tell_codes_in_the_words_of_the_console(language, kinds, reason, quality):
+    report = {
+        "anomalies": [{"kind": kind, "opened": 3} for kind in ("static", "swapped_sensors")],
+        "exchanges": [{"point": "DL1-203", "reason": "defect"}, {"point": "DL1-204", "reason": None}],
+        "days": [{"day": date(2026, 2, 1), "flags": ["estimated", "missing"]}, {"day": date(2026, 2, 2), "flags": []}],
+    }
+    book = load_workbook(io.BytesIO(documents.xlsx({"kind": "month", **report}, language)))
+    anomalies, exchanges, days = (
+        [row[-1 if at else 0] for row in sheet.iter_rows(min_row=2, values_only=True)]
+        for at, sheet in enumerate(book.worksheets)
+    )
+    assert (anomalies, exchanges, days) == (kinds, [reason, None], [quality, None])
