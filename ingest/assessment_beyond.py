@@ -7,7 +7,7 @@ bills tell it apart by its method. The same data give the same estimate, whichev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from ingest.assessment_loading import Place
 from ingest.assessment_rows import Computed
 from ingest.store.consumption import DAY, UNKNOWN
 from ingest.store.estimates import EstimateInput
-from ingest.store.packing import microseconds
+from ingest.store.packing import instant_of, microseconds
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -147,7 +147,7 @@ def _joined(parts: Sequence[Filled]) -> Filled:
 
 
 def _told(place: Place, made: Beyond, filled: Filled, grid: Grid, carried: bool) -> list[EstimateInput]:
-    start, end = _instant(int(grid.hours[filled.hours[0]])), _instant(int(grid.hours[filled.hours[-1] + 1]))
+    start, end = instant_of(int(grid.hours[filled.hours[0]])), instant_of(int(grid.hours[filled.hours[-1] + 1]))
     if carried:
         return [_input(place, start, end, Method.EXTRAPOLATED, filled.energy_j, filled.doubt_j, made.inputs)]
     result = []
@@ -205,7 +205,3 @@ def _complete(flags: Int64, at: int, whole: Int64, hours: Int64, days: Int64) ->
         estimated = int(((hours >= days[n]) & (hours < days[n + 1])).sum())
         if estimated == int(days[n + 1] - days[n]):
             flags[at, n] &= ~PARTIAL
-
-
-def _instant(us: int) -> datetime:
-    return datetime.fromtimestamp(us // 1_000_000, tz=UTC) + timedelta(microseconds=us % 1_000_000)

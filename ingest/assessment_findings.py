@@ -8,7 +8,7 @@ alert of the point explains is not raised beside it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from compute.incidents import EXPLAINS, STANDING_DAYS, incidents
 from compute.validation import long_estimation
 from ingest.assessment_loading import Place
 from ingest.store.findings import AlertBook, StoredFinding, record_incident
+from ingest.store.packing import instant_of
 
 Int64 = NDArray[np.int64]
 
@@ -58,7 +59,7 @@ def publish(
     """
     rows = np.flatnonzero(assessed < 2**62)
     points = sorted({places[int(at)].point_id for at in rows})
-    since = _instant(int(assessed[rows].min()))
+    since = instant_of(int(assessed[rows].min()))
     book = AlertBook(connection, points, since, run_id, now)
     above = _incidents(connection, places, days, findings, now)
     for at in sorted(range(len(findings)), key=lambda at: findings[at].from_us):
@@ -75,7 +76,7 @@ def publish(
     # The first days of a window lack what stands before them: only what began well inside can be taken back.
     book.withdraw([kind.value for kind in Kind], since + timedelta(days=3), points)
     # Where nobody is read any more, as after an import, the last reading of the fleet is the present.
-    present = min(now, _instant(int(days.last_us.max(initial=0))))
+    present = min(now, instant_of(int(days.last_us.max(initial=0))))
     book.close_ended([kind.value for kind in SELF_CLOSING], present - SETTLED, points)
     return Published(book.counts.opened, book.counts.closed, len({number for number, _ in above.values()}))
 
@@ -86,7 +87,7 @@ def _standing(book: AlertBook, place: Place, finding: Finding) -> bool:
         return False
     return any(
         finding.kind in EXPLAINS.get(cause, ())
-        and row["from_ts"] <= _instant(finding.from_us) <= row["to_ts"] + timedelta(days=days)
+        and row["from_ts"] <= instant_of(finding.from_us) <= row["to_ts"] + timedelta(days=days)
         for cause, days in STANDING_DAYS.items()
         if days >= LASTING_DAYS and (row := book.open.get((place.point_id, place.service, cause.value))) is not None
     )
@@ -108,7 +109,7 @@ def _incidents(
             connection,
             incident.kind,
             scope,
-            (_instant(incident.from_us), _instant(incident.to_us)),
+            (instant_of(incident.from_us), instant_of(incident.to_us)),
             f"{len(codes)} points of {scope} together",
             {"points": codes, "findings": len(members)},
             now,
@@ -133,10 +134,10 @@ def stored_finding(finding: Finding, place: Place, rule_set_id: int) -> StoredFi
     }
     return StoredFinding(
         place.point_id, place.newest["meter_id"], place.service, finding.kind.value, finding.rule,
-        rule_set_id, finding.severity.value, _instant(finding.from_us), _instant(finding.to_us),
+        rule_set_id, finding.severity.value, instant_of(finding.from_us), instant_of(finding.to_us),
         _known(finding.observed), _known(finding.expected_low), _known(finding.expected_high),
         round(finding.energy_at_stake_kwh, 3), finding.confidence, explanation,
-        noticed_at=_instant(finding.noticed_us) if finding.noticed_us else None,
+        noticed_at=instant_of(finding.noticed_us) if finding.noticed_us else None,
     )  # fmt: skip
 
 
@@ -146,7 +147,3 @@ def _known(value: float) -> float | None:
 
 def _rounded(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
-
-
-def _instant(us: int) -> datetime:
-    return datetime.fromtimestamp(us // 1_000_000, tz=UTC) + timedelta(microseconds=us % 1_000_000)

@@ -7,7 +7,6 @@ alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,8 @@ from compute.consumption import Rows, day_rows, hour_rows
 from compute.quality import Quality
 from compute.scene import Hourly
 from ingest.assessment_loading import Place
-from ingest.store.consumption import DAY, HOUR, UNKNOWN, NewRows, load_current
+from ingest.store.consumption import HOUR, UNKNOWN, NewRows, load_current
+from ingest.store.packing import instant_of
 from ingest.store.series import Table
 
 Int64 = NDArray[np.int64]
@@ -82,9 +82,9 @@ def changes(
     `write_from`: (p,) microseconds; earlier intervals are left alone. `rule_set`: (p,) rule set of each place.
     """
     starts, n = new.bounds[:-1], len(new.bounds) - 1
-    begin = _instant(int(starts[0]))
+    begin = instant_of(int(starts[0]))
     points, services = sorted({place.point_id for place in places}), sorted({place.service for place in places})
-    stored = load_current(connection, points, resolution, begin, _instant(int(new.bounds[-1])), services=services)
+    stored = load_current(connection, points, resolution, begin, instant_of(int(new.bounds[-1])), services=services)
     old = _matrices(stored, places, starts)
     first = np.searchsorted(new.bounds, write_from, side="right") - 1
     writable = np.arange(n)[None, :] >= np.maximum(first, 0)[:, None]
@@ -154,10 +154,3 @@ def _matrices(stored: Table, places: Sequence[Place], starts: Int64) -> _Stored:
         target[row, column] = stored[name][fits]
     out.version[row, column] = stored["version"][fits]
     return out
-
-
-def _instant(us: int) -> datetime:
-    return datetime.fromtimestamp(us / 1e6, tz=UTC)
-
-
-__all__ = ["DAY", "HOUR", "changes", "computed"]
