@@ -3,9 +3,12 @@
 Rules: synchronous, reads only.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import Connection
+
+from ingest.store.series import reading_span
 
 # (point, kind, from, to, instants in microseconds, explanation)
 Alert = tuple[str, str, int, int, list[int], dict[str, Any]]
@@ -31,11 +34,11 @@ WHERE u.users >= 0.5 AND coalesce(t.temperature_c < %s, true)
 """
 _AREAS = "SELECT code, area_id FROM metering_point"
 _METER_DAYS = """
-SELECT coalesce(sum(extract(epoch FROM least(coalesce(upper(i.period), 'infinity'), x.last) -
-  greatest(lower(i.period), x.first)) / 86400), 0)::float8
-FROM installation i, (SELECT min(ts) AS first, max(ts) AS last FROM reading) x
-WHERE i.period && tstzrange(x.first, x.last)
+SELECT coalesce(sum(extract(epoch FROM least(coalesce(upper(i.period), 'infinity'), %(last)s) -
+  greatest(lower(i.period), %(first)s)) / 86400), 0)::float8
+FROM installation i WHERE i.period && tstzrange(%(first)s, %(last)s)
 """
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def alerts(connection: Connection[Any]) -> list[Alert]:
@@ -55,5 +58,6 @@ def areas_of_points(connection: Connection[Any]) -> dict[str, int]:
 
 def meter_days(connection: Connection[Any]) -> float:
     """Days of all meters between the first and the last reading of the fleet."""
-    row = connection.execute(_METER_DAYS).fetchone()
+    first, last = reading_span(connection, _EVER)
+    row = connection.execute(_METER_DAYS, {"first": first, "last": last}).fetchone()
     return 0.0 if row is None else float(row[0])
