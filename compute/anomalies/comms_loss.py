@@ -11,6 +11,9 @@ from compute.quality import Quality
 
 ESTIMATED = int(Quality.ESTIMATED)
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+# Daily readings so near to midnight touch no other day.
+MIDNIGHT_US = HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,13 @@ def detect(days: Days, limits: CommsLoss) -> list[Finding]:
     missing = length - days.shaped_h
     heard = (days.shaped_h > 0) | (days.complete & ((days.energy_bits & ESTIMATED) == 0))
     usual = _usual_h(days, heard)
+    touched = _touched_h(days, usual)
     for row, first, end in runs(gap):
         if not heard[row, : first + 1].any():
             # Months out of the meter's own memory, from before it was read: nobody was listening then.
             continue
         usual_h = float(usual[row])
-        # Of daily readings a day on either side of the gap is touched, too.
-        hours = float(missing[row, first:end].sum()) - (usual_h if usual_h >= 24.0 else 0.0)
+        hours = float(missing[row, first:end].sum()) - touched[row]
         if hours >= max(limits.warn_h, limits.cadences * usual_h):
             start = int(days.bounds[first + 1] - missing[row, first] * HOUR_US)
             stop = (
@@ -55,6 +58,16 @@ def _usual_h(days: Days, heard: Bool) -> Float64:
     scheduled = days.points.cadence_us / HOUR_US
     apart = np.where(heard, days.shaped_h, 0).sum(axis=1) / np.maximum(heard.sum(axis=1), 1)
     return np.where(scheduled > 0, scheduled, np.where(apart < 12, 24.0, 1.0))
+
+
+def _touched_h(days: Days, usual: Float64) -> Float64:
+    """(p,) hours of a gap's days in which a daily reading was not missing: those up to the first that was, and, where
+    readings come within the day, the rest of the days at either end.
+    """
+    day = np.clip(np.searchsorted(days.bounds, days.last_us, side="right") - 1, 0, len(days.bounds) - 2)
+    after = (days.last_us - days.bounds[day]) % DAY_US
+    within = np.minimum(after, DAY_US - after) > MIDNIGHT_US
+    return np.where(usual >= 24.0, usual + 24.0 * within, 0.0)
 
 
 def _silent(days: Days, limits: CommsLoss, usual: Float64) -> list[Finding]:

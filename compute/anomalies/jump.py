@@ -100,7 +100,8 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
     # A building's master jumps with its flats or with what no flat counts: that is the balance's business.
     master = np.isin(np.arange(len(points)), points.parent)
     able = days.active & ~master[:, None] & days.complete & ((days.energy_bits & ESTIMATED) == 0)
-    learned = _learned(days, limits) | ~days.in_season
+    known = _learned(days, limits)
+    learned = known | ~days.in_season
     with np.errstate(invalid="ignore", divide="ignore"):
         able &= excess > steps
         day = (excess > limits.day_z * sigma) & (excess > limits.day_percent / 100.0 * expected)
@@ -110,7 +111,7 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
         # Where nobody knows the building's size, only a signature that knows such days can tell.
         day &= learned | np.isfinite(points.design_load_kw)[:, None]
         lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
-        lasting &= able & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
+        lasting &= able & known & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
         # More than the meter's pipe can deliver (V8) is a jump whatever the weather: no signature is needed to say so.
         impossible = ((days.energy_bits & RANGE) != 0) & (days.energy_kwh > steps)
     needed = np.where(days.in_season, limits.days, limits.days + 1)

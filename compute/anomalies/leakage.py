@@ -1,7 +1,8 @@
 """Leakage: water runs in every hour of the day although nobody heats (H10).
 
 Where the volume is read once a day, its daily mean stands for the lowest hour, as long as the area rests: tap water
-would drown a drip. Water that has run all the time and gives off heat circulates for hot taps: that is no leak.
+would drown a drip. Water that gives off heat circulates for hot taps or heats on a cool day, unless it began to run
+after a rest and runs as evenly as only a leak does.
 """
 
 from dataclasses import dataclass
@@ -10,14 +11,15 @@ import numpy as np
 
 from compute.days import Days
 from compute.findings import Finding, Kind, Severity, group_median, persistent, runs
-from compute.kernels.compiled import Bool
+from compute.kernels.compiled import Bool, Float64
 
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
     """Lowest hourly volume above `min_steps` display steps and `qp_percent` of qp on `days` days off season; of daily
     readings `daily_qp_percent` on `daily_days` days while the area's median is below `rest_percent` of that.
-    `circulation_k`: cooling of water that circulates.
+    `circulation_k`: cooling of water that circulates; `even_percent`: of the day's mean flow, that the lowest hour of
+    a leak has nevertheless; `mild_hdd_k`: degree days up to which nobody heats.
     """
 
     min_steps: float = 2.0
@@ -27,6 +29,8 @@ class Leakage:
     daily_days: int = 7
     rest_percent: float = 10.0
     circulation_k: float = 6.0
+    even_percent: float = 75.0
+    mild_hdd_k: float = 3.0
 
 
 def detect(days: Days, limits: Leakage) -> list[Finding]:
@@ -34,14 +38,19 @@ def detect(days: Days, limits: Leakage) -> list[Finding]:
     qp = np.nan_to_num(days.points.qp_m3h)
     least = np.maximum(limits.min_steps * days.points.volume_step_m3, limits.qp_percent / 100.0 * qp)
     flow = days.lowest_m3.astype(np.float64)
-    quiet = ~days.in_season & (np.where(np.isfinite(days.hdd_k), days.hdd_k, 0.0) <= 3.0)
+    usual = group_median(days.volume_m3, days.points.area, least=5)
+    mild = np.where(np.isfinite(days.hdd_k), days.hdd_k, 0.0) <= limits.mild_hdd_k
     master = np.isin(np.arange(len(qp)), days.points.parent)
     with np.errstate(invalid="ignore"):
+        # Cold, but the network rests: only water that gives off no heat is no early heating.
+        shut = (usual == 0) & ~(days.drop_k > limits.circulation_k)
+        quiet = ~days.in_season & (mild | shut)
         rested = np.maximum.accumulate(quiet & (flow <= least[:, None]), axis=1)
-        circulates = (days.drop_k > limits.circulation_k) & ~rested
+        even = flow * 24.0 >= limits.even_percent / 100.0 * days.volume_m3
+        circulates = (days.drop_k > limits.circulation_k) & ~(rested & even)
     able = quiet & ((least > 0) & ~master)[:, None] & days.active & ~circulates
     hourly = persistent(able & (flow > least[:, None]), limits.days, limits.days)
-    daily = persistent(able & _by_day(days, limits), limits.daily_days, limits.daily_days)
+    daily = persistent(able & _by_day(days, limits, usual), limits.daily_days, limits.daily_days)
     flow = np.where(np.isfinite(flow), flow, days.volume_m3 / 24.0)
     found = []
     for row, first, end in runs(hourly | daily, bridge=2):
@@ -58,11 +67,10 @@ def detect(days: Days, limits: Leakage) -> list[Finding]:
     return found
 
 
-def _by_day(days: Days, limits: Leakage) -> Bool:
+def _by_day(days: Days, limits: Leakage, usual: Float64) -> Bool:
     """Days without hourly volumes whose mean flow is a leak's while the area rests."""
     least = limits.daily_qp_percent / 100.0 * np.nan_to_num(days.points.qp_m3h)[:, None]
-    usual = group_median(days.volume_m3, days.points.area, least=5) / 24.0
     with np.errstate(invalid="ignore"):
-        rests = usual < limits.rest_percent / 100.0 * least
+        rests = usual / 24.0 < limits.rest_percent / 100.0 * least
         result: Bool = ~np.isfinite(days.lowest_m3) & days.usable & rests & (days.volume_m3 / 24.0 > least)
     return result & (least > 0)

@@ -1,6 +1,6 @@
 """Low use: far below the point's own weather signature for days, but not zero (V12).
 
-A worn or tampered flow sensor sees a share of the flow; a holiday lowers use, but not to a third.
+A worn or tampered flow sensor sees a share of the flow; a holiday lowers use, but not to a quarter, or it ends.
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,25 @@ import numpy as np
 
 from compute.days import Days
 from compute.findings import Finding, Kind, grade, runs, trailing_sum
+from compute.kernels.compiled import Bool, Float64
+
+# Days in a row that may be better within a low stretch.
+BETTER_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class LowUse:
-    """Use below `warn_percent` of the expectation in sum over the last `window_days`, of which at least `days` could
-    be judged, and by more than `robust_z` spreads a day.
+    """Use below `fail_percent` of the expectation in sum over the last `window_days`, of which at least `days` could
+    be judged, or below `warn_percent` over `long_window_days` and `long_days`, which is more than a holiday; and by
+    more than `robust_z` spreads a day.
     """
 
     warn_percent: float = 36.0
     fail_percent: float = 25.0
     days: int = 9
     window_days: int = 12
+    long_days: int = 14
+    long_window_days: int = 18
     robust_z: float = 2.5
     min_steps: float = 10.0
     hdd_k: float = 5.0
@@ -36,19 +43,15 @@ def detect(days: Days, limits: LowUse) -> list[Finding]:
         cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
         worth = expected > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
         judged = days.active & days.in_season & cold & days.usable & worth & np.isfinite(sigma)
-    due, used, spread = (
-        trailing_sum(np.where(judged, values, 0.0), limits.window_days) for values in (expected, days.energy_kwh, sigma)
-    )
-    enough = trailing_sum(judged.astype(np.float64), limits.window_days) >= limits.days - 0.5
-    low = judged & enough & (used > 0) & (used < limits.warn_percent / 100.0 * due)
-    low &= due - used > limits.robust_z * spread
+    few = min(limits.fail_percent, limits.warn_percent)
+    low = _low(days, limits, (expected, judged), (limits.window_days, limits.days, few))
+    long = (limits.long_window_days, limits.long_days, limits.warn_percent)
+    low |= _low(days, limits, (expected, judged), long)
     with np.errstate(invalid="ignore"):
         each = judged & (days.energy_kwh < limits.warn_percent / 100.0 * expected)
     found = []
     for row, first, end in runs(low & each, bridge=5):
-        begin = first
-        while begin > max(0, first - limits.window_days + 1) and (each[row, begin - 1] or not judged[row, begin - 1]):
-            begin -= 1
+        begin = _begin(each[row] | ~judged[row], first, limits.long_window_days)
         span = slice(begin, end)
         had, meant = (float(np.nansum(np.where(judged, part, 0.0)[row, span])) for part in (days.energy_kwh, expected))
         share = 100.0 * had / max(meant, 1e-9)
@@ -61,3 +64,24 @@ def detect(days: Days, limits: LowUse) -> list[Finding]:
             )
         )  # fmt: skip
     return found
+
+
+def _begin(low: Bool, first: int, window: int) -> int:
+    """The first day of a low stretch that was told at `first`: a few better days do not end it."""
+    begin = first
+    while begin > max(0, first - window + 1) and low[max(0, begin - BETTER_DAYS - 1) : begin].any():
+        begin -= 1
+    return begin + int(np.argmax(low[begin : first + 1]))
+
+
+def _low(days: Days, limits: LowUse, judged: tuple[Float64, Bool], ask: tuple[int, int, float]) -> Bool:
+    """Days at whose end a window's use is too low. `judged`: expectation and the days that count; `ask`: days of the
+    window, of which so many must count, and percent of the expectation.
+    """
+    (expected, able), (window, needed, percent) = judged, ask
+    due, used, spread = (
+        trailing_sum(np.where(able, values, 0.0), window) for values in (expected, days.energy_kwh, days.sigma_kwh)
+    )
+    enough = able & (trailing_sum(able.astype(np.float64), window) >= needed - 0.5)
+    result: Bool = enough & (used > 0) & (used < percent / 100.0 * due) & (due - used > limits.robust_z * spread)
+    return result

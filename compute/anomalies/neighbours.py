@@ -22,7 +22,7 @@ class Neighbours:
     where the heated areas of `area_least` points are known.
     """
 
-    percent: float = 35.0
+    percent: float = 30.0
     robust_z: float = 3.0
     days: int = 28
     least: int = 6

@@ -19,11 +19,12 @@ UNITS = {"H7": "h", "V16": "d", "H8": "K", "H4": "m3"}
 
 @dataclass(frozen=True, slots=True)
 class SensorFault:
-    """`broken_h`: hours at the end of scale; `drift_k`, `drift_days`: supply against the area's; `flow_steps`:
-    without energy, though worth `energy_steps`.
+    """`broken_h`: hours at the end of scale, or every temperature of `broken_days` days; `drift_k`, `drift_days`:
+    supply against the area's; `flow_steps`: without energy, though worth `energy_steps`.
     """
 
     broken_h: float = 12.0
+    broken_days: int = 2
     drift_k: float = 6.0
     drift_days: int = 3
     robust_z: float = 3.5
@@ -57,7 +58,7 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
     }
     limit = {"H7": limits.broken_h, "V16": 0.0, "H8": limits.drift_k, "H4": 0.0}
     masks: dict[str, tuple[Bool, int]] = {
-        "H7": ((days.broken_h >= limits.broken_h) & days.active, 1),
+        "H7": (_broken(days, limits), 1),
         "V16": (persistent(reported & days.active, limits.device_days, limits.device_days), limits.device_days),
         "H8": (
             persistent(drifted & days.active & days.in_season, limits.drift_days, limits.drift_days),
@@ -81,3 +82,11 @@ def detect(days: Days, limits: SensorFault) -> list[Finding]:
                 )
             )  # fmt: skip
     return found
+
+
+def _broken(days: Days, limits: SensorFault) -> Bool:
+    """Days of a sensor at its end of scale, by hours or, where temperatures are read a few times a day, by days."""
+    always = (days.broken_h >= 1) & ~np.isfinite(days.supply_c)
+    whole = persistent(always, limits.broken_days, limits.broken_days)
+    result: Bool = ((days.broken_h >= limits.broken_h) | whole) & days.active
+    return result

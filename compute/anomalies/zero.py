@@ -19,12 +19,15 @@ SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ZeroUse:
-    """`warn_h`, `fail_h`: hours without use; `min_steps`: display steps expected in them; `hdd_k`: degree days of a
-    heating day; `robust_z`: spreads of the signature that the missing use is worth;
+    """`warn_h`, `fail_h`: hours without use; `peer_h`, `peer_percent`: where only the neighbours' use tells what to
+    expect, and how little of it a thrifty point takes; `min_steps`: display steps expected in them; `hdd_k`: degree
+    days of a heating day; `robust_z`: spreads of the signature that the missing use is worth;
     `area_percent`: of the expectation, below which the area's median use means the network.
     """
 
     warn_h: float = 24.0
+    peer_h: float = 48.0
+    peer_percent: float = 25.0
     fail_h: float = 72.0
     min_steps: float = 4.0
     hdd_k: float = 3.0
@@ -38,10 +41,13 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
     expected = usual_use(days)
     hours = np.diff(days.bounds) / HOUR_US
     due = expected * run_h / hours
-    steps = due > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-9)[:, None]
+    # What neighbours use is no habit of the point's own.
+    own = np.isfinite(days.expected_kwh)
+    sure = due * np.where(own, 1.0, limits.peer_percent / 100.0)
+    steps = sure > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-9)[:, None]
     # Where nothing is known of the point's use, only the long run counts.
     known = np.isfinite(expected)
-    needed = np.where(known, limits.warn_h, limits.fail_h)
+    needed = np.where(own, limits.warn_h, np.where(known, limits.peer_h, limits.fail_h))
     cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
     heating = days.active & days.in_season & cold
     # A run that readings no longer confirm is silence, not zero; and a day may be low by the point's own habits.

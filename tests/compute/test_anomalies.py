@@ -164,6 +164,37 @@ def test_a_worn_sensor_is_low_use_and_a_cooler_holiday_is_not(days: Make) -> Non
     assert low_use.detect(days(use=factor(0.6, 90, 104)), low_use.LowUse()) == []
 
 
+def test_a_third_of_the_use_is_a_holiday_for_two_weeks_and_a_fault_for_three(days: Make) -> None:
+    assert low_use.detect(days(use=factor(0.31, 90, 104)), low_use.LowUse()) == []
+    town = days(use=factor(0.31, 90, 114))
+    assert told(low_use.detect(town, low_use.LowUse()), town) == [(3, 90)]
+
+
+def test_what_neighbours_use_tells_of_a_stopped_meter_later_than_its_own_habits(days: Make) -> None:
+    def stopped(day_count: int, *, known: bool) -> Days:
+        energy, run = days().energy_kwh, np.zeros((FLATS, LENGTH), np.float32)
+        energy[3, 90 : 90 + day_count] = 0.0
+        run[3, 90 : 90 + day_count] = 24.0 * (1 + np.arange(day_count))
+        town = days(energy_kwh=energy, zero_run_h=run)
+        nothing = np.full((FLATS, LENGTH), np.nan)
+        unknown = {"expected_kwh": nothing, "sigma_kwh": nothing, "peer_kwh": np.full((FLATS, LENGTH), 11.0)}
+        return town if known else dataclasses.replace(town, **unknown)
+
+    for town, flats in (
+        (stopped(1, known=True), [3]), (stopped(1, known=False), []), (stopped(2, known=False), [3]),
+    ):  # fmt: skip
+        assert [flat for flat, _ in told(zero.detect(town, zero.ZeroUse()), town)] == flats
+
+
+def test_daily_temperatures_at_the_end_of_scale_are_a_broken_sensor(days: Make) -> None:
+    supply, ends = days().supply_c.copy(), np.zeros((FLATS, LENGTH), np.float32)
+    supply[3, 60:], ends[3, 60:] = np.nan, 1.0
+    supply[4, 60], ends[4, 60] = np.nan, 1.0
+    town = days(supply_c=supply, broken_h=ends)
+    found = sensor_fault.detect(town, sensor_fault.SensorFault())
+    assert [(item.point, item.rule) for item in found] == [(3, "H7")]
+
+
 def test_less_than_the_house_from_the_first_day_is_neighbours_and_later_is_not(days: Make) -> None:
     town = days(use=factor(0.2, 0))
     assert told(neighbours.detect(town, neighbours.Neighbours()), town) == [(3, 0)]
@@ -213,9 +244,11 @@ def test_a_missed_daily_reading_is_no_silence_and_three_are(days: Make) -> None:
         bits = np.zeros((FLATS, LENGTH), np.int32)
         # A reading at eight that is missing leaves the days on both sides estimated, too.
         bits[3, 60 : 60 + missed + 2] = int(Quality.ESTIMATED)
-        return days(energy_bits=bits, shaped_h=np.zeros((FLATS, LENGTH), np.int16))
+        last = np.full(FLATS, START + (LENGTH - 1) * DAY + DAY // 3)
+        return days(energy_bits=bits, shaped_h=np.zeros((FLATS, LENGTH), np.int16), last_us=last)
 
     assert comms_loss.detect(gap(1), comms_loss.CommsLoss()) == []
+    assert comms_loss.detect(gap(2), comms_loss.CommsLoss()) == []
     town = gap(3)
     assert [flat for flat, _ in told(comms_loss.detect(town, comms_loss.CommsLoss()), town)] == [3]
 
@@ -229,14 +262,43 @@ def test_silence_at_the_end_of_the_data_lasts_to_its_end(days: Make) -> None:
 
 
 def test_circulating_hot_water_is_no_leak_and_a_drip_is(days: Make) -> None:
-    summer = {"in_season": np.zeros((FLATS, LENGTH), np.bool_)}
-    lowest = np.zeros((FLATS, LENGTH), np.float32)
-    lowest[3, 60:] = 0.06
-    quiet = dataclasses.replace(days(lowest_m3=lowest, **summer), hdd_k=np.zeros((FLATS, LENGTH)))
+    drips = water(60)
+    quiet = summer(days(lowest_m3=drips, volume_m3=24.0 * drips + 0.2, in_season=RESTING))
     assert told(leakage.detect(quiet, leakage.Leakage()), quiet) == [(3, 60)]
-    lowest[3] = 0.06
-    always = dataclasses.replace(days(lowest_m3=lowest, **summer), hdd_k=np.zeros((FLATS, LENGTH)))
+    runs = water(0)
+    always = summer(days(lowest_m3=runs, volume_m3=24.0 * runs + 0.2, in_season=RESTING))
     assert leakage.detect(always, leakage.Leakage()) == []
+
+
+def test_heating_on_a_cool_summer_day_is_no_leak(days: Make) -> None:
+    runs = water(60)
+    cool = summer(days(lowest_m3=runs, volume_m3=24.0 * runs * 1.8, in_season=RESTING))
+    assert leakage.detect(cool, leakage.Leakage()) == []
+
+
+def test_water_that_runs_while_a_cold_network_rests_is_a_leak_by_the_hour_and_by_the_day(days: Make) -> None:
+    drips = water(60)
+    still = {"volume_m3": 24.0 * drips, "in_season": RESTING}
+    for lowest in (drips, np.full(drips.shape, np.nan, np.float32)):
+        cold = days(energy_kwh=np.zeros(drips.shape), lowest_m3=lowest, **still)
+        assert told(leakage.detect(cold, leakage.Leakage()), cold) == [(3, 60)]
+    heats = days(lowest_m3=drips, **still)
+    assert leakage.detect(heats, leakage.Leakage()) == []
+
+
+RESTING = np.zeros((FLATS, LENGTH), np.bool_)
+
+
+def water(first: int) -> Any:
+    """Lowest hourly volumes of a drip at one flat from a day on."""
+    lowest = np.zeros((FLATS, LENGTH), np.float32)
+    lowest[3, first:] = 0.06
+    return lowest
+
+
+def summer(town: Days) -> Days:
+    """The same days, warm."""
+    return dataclasses.replace(town, hdd_k=np.zeros((FLATS, LENGTH)))
 
 
 def finding(kind: Kind, first: int, last: int, severity: Severity = Severity.WARNING, point: int = 0) -> Finding:
