@@ -46,9 +46,11 @@ async def report(
         raise InvalidInputError(f"there is no area {area!r}", field="area")
     ids = [row.area_id for row in chosen]
     start, end = span_of(kind, day)
-    begins, ends = instants(start, end, chosen[0].time_zone if chosen else "UTC")
+    zone = chosen[0].time_zone if chosen else "UTC"
+    begins, ends = instants(start, end, zone)
     quality = [_rated(row) for row in await report_figures.quality_by_area(connection, begins, ends, ids)]
     anomalies = [_judged(row) for row in await report_figures.anomalies_by_kind(connection, begins, ends, ids)]
+    exchanged = await report_figures.exchanges(connection, begins, ends, ids)
     samples = await campaigns.samples(connection, ids)
     return {
         "kind": kind,
@@ -58,7 +60,7 @@ async def report(
         "complete": ends <= now,
         "areas": quality,
         "anomalies": anomalies,
-        "exchanges": await report_figures.exchanges(connection, begins, ends, ids),
+        "exchanges": [{**row, "at": row["at"].astimezone(ZoneInfo(zone))} for row in exchanged],
         "operators": await board.attempts_by_operator(connection, begins, ends),
         "samples": [row for row in samples if start <= row["week"] < end],
     }

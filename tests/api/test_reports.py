@@ -1,7 +1,7 @@
 """Reports: the same figures as data, XLSX and PDF, in both languages, also where there is nothing yet."""
 
 import io
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from openpyxl import load_workbook
@@ -43,6 +43,25 @@ async def test_the_monthly_report_counts_what_was_read_found_and_exchanged(servi
     chinese = await lead.get("/api/v1/reports/month", params={"day": "2026-02-10", "format": "pdf"})
     # A machine without a Chinese font says so; every other one prints.
     assert chinese.content.startswith(b"%PDF-") or chinese.json()["code"] == "pdf.font"
+
+
+async def test_an_exchange_is_printed_in_the_time_of_its_area(service, new_place, push_hours):
+    place = await new_place()
+    await push_hours(place, START, 101)
+    at = START + timedelta(hours=100, minutes=30)
+    body = {
+        "point": place.code, "at": at.isoformat(), "new_serial": "87654321", "new_manufacturer": "KAM",
+        "final_energy": "1124.00", "initial_energy": "0", "reason": "calibration",
+    }  # fmt: skip
+    done = await service.caller("technician").post("/api/v1/field/exchanges", json=body)
+    assert done.status_code == 201, done.text
+    lead, params = service.caller("lead"), {"day": "2026-02-10"}
+    (row,) = (await lead.get("/api/v1/reports/month", params=params)).json()["exchanges"]
+    assert datetime.fromisoformat(row["at"]) == at
+    files = {**params, "format": "xlsx", "language": "en"}
+    book = load_workbook(io.BytesIO((await lead.get("/api/v1/reports/month", params=files)).content))
+    shown = [cell.value for cell in book["Meter exchanges"][2]]
+    assert (shown[0].isoformat(), shown[-1]) == ("2026-02-05T04:30:00", "calibration")  # eight hours on, in Shanghai
 
 
 async def test_a_customer_is_shown_the_month_day_by_day(service, new_place, push_hours, assessed):

@@ -28,6 +28,8 @@ PAGES = (
     "/reports/month",
     "/rules",
     "/people",
+    "/notifications",
+    "/alerts?escalated=true",
     "/field",
     "/field/entry?serial=60700029",
     "/field/exchange?point=DL1-203",
