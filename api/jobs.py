@@ -30,15 +30,17 @@ QUEUE: Final = "service"
 def service_jobs(url: str, pool: Pool, sealer: Sealer | None = None) -> App:
     """The job application with the service's periodic jobs; `pool` is what they work on.
 
-    Without a `sealer` no notification address can be opened: nobody is notified.
+    Without a `sealer` no notification address and no webhook's secret can be opened: nobody is told of anything.
     """
     app = job_app(url, connections=3)
 
     @app.periodic(cron="* * * * *")
     @app.task(name="deliver webhooks", queue=QUEUE, queueing_lock="deliver webhooks", pass_context=False)
     async def deliver_webhooks(timestamp: int) -> int:
+        if sealer is None:
+            return 0
         async with httpx.AsyncClient() as client:
-            return await webhooks.deliver_due(pool, client, now=datetime.now(UTC))
+            return await webhooks.deliver_due(pool, client, sealer, now=datetime.now(UTC))
 
     @app.periodic(cron="*/5 * * * *")
     @app.task(name="wake alerts", queue=QUEUE, queueing_lock="wake alerts")

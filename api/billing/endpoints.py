@@ -23,8 +23,9 @@ from api.billing.schemas import (
     WebhookBody,
 )
 from api.context import Connection, Context, Parts
-from api.idempotency import IdempotentRoute
+from api.idempotency import IdempotentRoute, shown_once
 from api.paging import CursorText, Word, page
+from ingest.sealing import sealer_for
 from ingest.store import feed, outbox
 
 router = APIRouter(tags=["billing"], route_class=IdempotentRoute, prefix="/billing")
@@ -231,10 +232,11 @@ async def list_webhooks(actor: Settler, connection: Connection) -> list[dict[str
     return await outbox.webhooks(connection)
 
 
-@router.post("/webhooks", status_code=201, summary="A new webhook")
-async def add_webhook(body: WebhookBody, actor: Settler, connection: Connection) -> dict[str, Any]:
-    """The secret is shown in this answer and never again."""
-    number, secret = await webhooks.add(connection, actor, body.url, list(body.events))
+@router.post("/webhooks", status_code=201, summary="A new webhook", openapi_extra=shown_once("secret"))
+async def add_webhook(body: WebhookBody, actor: Settler, connection: Connection, parts: Parts) -> dict[str, Any]:
+    """The secret is shown in this answer and never again, not in a replay either."""
+    sealer = sealer_for(parts.settings.data, parts.settings.master_key)
+    number, secret = await webhooks.add(connection, actor, sealer, body.url, list(body.events))
     return {"webhook_id": number, "secret": secret}
 
 

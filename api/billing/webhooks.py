@@ -1,8 +1,8 @@
 """Webhooks: a signed call when a period is frozen or a quantity adjusted, tried again until it is taken.
 
 The body is JSON. `Heatbook-Signature: t=SECONDS,v1=HEX` is HMAC-SHA256 over "SECONDS.BODY" with the secret that was
-shown once. A call tells that there is news; the figures themselves are pulled from the change feed, so a lost or
-repeated call costs nothing.
+shown once and is stored sealed under the installation's master key. A call tells that there is news; the figures
+themselves are pulled from the change feed, so a lost or repeated call costs nothing.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from ingest.errors import InvalidInputError, NotFoundError
+from ingest.sealing import Sealer, SealError
 from ingest.store import audit, outbox
 from ingest.store.database import Pool
 
@@ -30,7 +31,9 @@ ATTEMPTS: Final = 14
 _LONGEST: Final = timedelta(hours=4)
 
 
-async def add(connection: AsyncConnection[Any], actor: Actor, url: str, events: Sequence[str]) -> tuple[int, str]:
+async def add(
+    connection: AsyncConnection[Any], actor: Actor, sealer: Sealer, url: str, events: Sequence[str]
+) -> tuple[int, str]:
     """New webhook: its number and its secret, which is never shown again."""
     actor.require("settler")
     try:
@@ -43,9 +46,14 @@ async def add(connection: AsyncConnection[Any], actor: Actor, url: str, events: 
         if event not in EVENTS:
             raise InvalidInputError(f"{event!r} is none of {', '.join(EVENTS)}", field="events")
     secret = secrets.token_urlsafe(32)
-    number = await outbox.add_webhook(connection, url, secret.encode(), events, actor.name)
+    number = await outbox.add_webhook(connection, url, events, actor.name)
+    await outbox.set_sealed(connection, number, sealer.seal_text(secret, _owner(number)))
     await audit.record(connection, actor.name, "webhook.add", f"webhook/{number}", {"url": url, "events": list(events)})
     return number, secret
+
+
+def _owner(webhook_id: int) -> str:
+    return f"webhook/{webhook_id}"
 
 
 async def end(connection: AsyncConnection[Any], actor: Actor, webhook_id: int) -> None:
@@ -72,27 +80,32 @@ def is_genuine(secret: bytes, body: bytes, header: str, *, now: datetime, tolera
     return hmac.compare_digest(expected, parts.get("v1", ""))
 
 
-async def deliver_due(pool: Pool, client: httpx.AsyncClient, *, now: datetime) -> int:
+async def deliver_due(pool: Pool, client: httpx.AsyncClient, sealer: Sealer, *, now: datetime) -> int:
     """Deliver calls that are due, one after the other; how many were tried. Several workers may do so at once."""
+    async with pool.connection() as connection, connection.transaction():
+        for row in await outbox.secrets_in_clear(connection):
+            number = row["webhook_id"]
+            await outbox.set_sealed(connection, number, sealer.seal_text(bytes(row["secret"]).decode(), _owner(number)))
     tried = 0
     while True:
         async with pool.connection() as connection, connection.transaction():
             call = await outbox.due_call(connection, now)
             if call is None:
                 return tried
-            await _attempt(connection, client, call, now)
+            await _attempt(connection, client, sealer, call, now)
             tried += 1
 
 
 async def _attempt(
-    connection: AsyncConnection[Any], client: httpx.AsyncClient, call: dict[str, Any], now: datetime
+    connection: AsyncConnection[Any], client: httpx.AsyncClient, sealer: Sealer, call: dict[str, Any], now: datetime
 ) -> None:
     body = msgspec.json.encode(
         {"id": call["call_id"], "event": call["event"], "created_at": call["created_at"], "data": call["body"]}
     )
-    headers = {"Content-Type": "application/json", SIGNATURE: signature(bytes(call["secret"]), body, now)}
     status, error = None, ""
     try:
+        secret = sealer.open_text(bytes(call["sealed"]), _owner(call["webhook_id"])).encode()
+        headers = {"Content-Type": "application/json", SIGNATURE: signature(secret, body, now)}
         answer = await client.post(
             call["url"], content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False
         )
@@ -100,7 +113,7 @@ async def _attempt(
         if 200 <= status < 300:
             await outbox.settle_call(connection, call["call_id"], "delivered", now, status=status)
             return
-    except httpx.HTTPError as failure:
+    except (httpx.HTTPError, SealError) as failure:
         error = f"{type(failure).__name__}: {failure}"[:500]
     last = call["attempts"] + 1 >= ATTEMPTS
     wait = min(_LONGEST, timedelta(minutes=2 ** call["attempts"]))

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from api.access import COOKIE, Admin, Lead, Reader
 from api.context import Connection, Parts
-from api.idempotency import IdempotentRoute
+from api.idempotency import IdempotentRoute, shown_once
 from api.paging import SAFE_TEXT, CursorText, Limit, Page, Word, page
 from api.people import service
 from api.people.session_cookie import set_session_cookie
@@ -148,9 +148,9 @@ async def list_keys(actor: Admin, connection: Connection) -> list[dict[str, Any]
     return await service.keys(connection, actor)
 
 
-@router.post("/keys", status_code=201, summary="A new API key")
+@router.post("/keys", status_code=201, summary="A new API key", openapi_extra=shown_once("key"))
 async def add_key(body: NewKey, actor: Admin, connection: Connection) -> dict[str, Any]:
-    """The key is shown in this answer and never again."""
+    """The key is shown in this answer and never again, not in a replay either."""
     number, key = await service.add_key(
         connection, actor, body.name, body.role, scopes=body.scopes, areas=body.areas, expires_at=body.expires_at
     )

@@ -18,12 +18,22 @@ async def _rows(connection: AsyncConnection[Any], query: Any, values: Any = None
     return await (await connection.cursor(row_factory=dict_row).execute(query, values)).fetchall()
 
 
-async def add_webhook(
-    connection: AsyncConnection[Any], url: str, secret: bytes, events: Sequence[str], actor: str
-) -> int:
-    """New webhook; returns webhook_id."""
-    query = "INSERT INTO webhook (url, secret, events, created_by) VALUES (%s, %s, %s, %s) RETURNING webhook_id"
-    return int((await _rows(connection, query, (url, secret, list(events), actor)))[0]["webhook_id"])
+async def add_webhook(connection: AsyncConnection[Any], url: str, events: Sequence[str], actor: str) -> int:
+    """New webhook, still without a secret (`set_sealed`); returns webhook_id."""
+    query = "INSERT INTO webhook (url, events, created_by) VALUES (%s, %s, %s) RETURNING webhook_id"
+    return int((await _rows(connection, query, (url, list(events), actor)))[0]["webhook_id"])
+
+
+async def set_sealed(connection: AsyncConnection[Any], webhook_id: int, sealed: bytes) -> None:
+    """The secret that signs a webhook's calls, sealed; none in clear stays."""
+    query = "UPDATE webhook SET sealed = %s, secret = NULL WHERE webhook_id = %s"
+    await connection.execute(query, (sealed, webhook_id))
+
+
+async def secrets_in_clear(connection: AsyncConnection[Any]) -> list[Row]:
+    """`webhook_id` and `secret` of webhooks from before secrets were sealed, locked against other workers."""
+    query = "SELECT webhook_id, secret FROM webhook WHERE secret IS NOT NULL ORDER BY webhook_id FOR UPDATE SKIP LOCKED"
+    return await _rows(connection, query)
 
 
 async def webhooks(connection: AsyncConnection[Any]) -> list[Row]:
@@ -54,11 +64,12 @@ async def announce(connection: AsyncConnection[Any], event: str, body: Row) -> i
 
 
 async def due_call(connection: AsyncConnection[Any], now: datetime) -> Row | None:
-    """The call that has waited longest, locked against other workers, with URL and secret; None where none is due."""
+    """The call that has waited longest, locked against other workers, with URL and sealed secret; None: none is due."""
     query = """
-        SELECT c.call_id, c.event, c.body, c.attempts, c.created_at, w.url, w.secret FROM webhook_call c JOIN webhook
-        w USING (webhook_id)
-        WHERE c.state = 'waiting' AND c.next_at <= %s ORDER BY c.next_at LIMIT 1 FOR UPDATE OF c SKIP LOCKED
+        SELECT c.call_id, c.event, c.body, c.attempts, c.created_at, w.webhook_id, w.url, w.sealed
+        FROM webhook_call c JOIN webhook w USING (webhook_id)
+        WHERE c.state = 'waiting' AND w.sealed IS NOT NULL AND c.next_at <= %s
+        ORDER BY c.next_at LIMIT 1 FOR UPDATE OF c SKIP LOCKED
     """
     rows = await _rows(connection, query, (now,))
     return rows[0] if rows else None

@@ -10,11 +10,18 @@ from api import jobs, notify
 from api.access import SYSTEM
 from api.alerts import service as alerts
 from api.billing import webhooks
+from api.idempotency import MASK, MASKED, REPLAYED
 from api.people import service as people
-from ingest.sealing import Sealer
+from ingest.sealing import Sealer, sealer_for
 from ingest.store import outbox
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def sealer(service):
+    """The service's own."""
+    return sealer_for(service.app.state.heatbook.settings.data)
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ async def receiver():
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook", got, answers
 
 
-async def test_a_freeze_is_announced_signed_and_tried_again_until_it_is_taken(service, receiver):
+async def test_a_freeze_is_announced_signed_and_tried_again_until_it_is_taken(service, receiver, sealer):
     url, got, answers = receiver
     caller = service.caller("billing")
     body = {"url": url, "events": ["billing.frozen"]}
@@ -48,11 +55,11 @@ async def test_a_freeze_is_announced_signed_and_tried_again_until_it_is_taken(se
     answers.append(500)
     now = datetime.now(UTC)
     async with httpx.AsyncClient() as client:
-        assert await webhooks.deliver_due(service.pool, client, now=now) == 1
-        assert await webhooks.deliver_due(service.pool, client, now=now) == 0  # not before a minute has passed
+        assert await webhooks.deliver_due(service.pool, client, sealer, now=now) == 1
+        assert await webhooks.deliver_due(service.pool, client, sealer, now=now) == 0  # not before a minute has passed
         later = now + timedelta(minutes=2)
-        assert await webhooks.deliver_due(service.pool, client, now=later) == 1
-        assert await webhooks.deliver_due(service.pool, client, now=later + timedelta(days=1)) == 0
+        assert await webhooks.deliver_due(service.pool, client, sealer, now=later) == 1
+        assert await webhooks.deliver_due(service.pool, client, sealer, now=later + timedelta(days=1)) == 0
     headers, payload = got[1]
     header = headers[webhooks.SIGNATURE.lower()]
     assert webhooks.is_genuine(secret, payload, header, now=later)
@@ -64,7 +71,7 @@ async def test_a_freeze_is_announced_signed_and_tried_again_until_it_is_taken(se
     assert "secret" not in row
 
 
-async def test_a_consumer_that_is_away_is_given_up_after_a_day(service):
+async def test_a_consumer_that_is_away_is_given_up_after_a_day(service, sealer):
     caller = service.caller("billing")
     body = {"url": "http://127.0.0.1:9/", "events": ["billing.frozen"]}
     await caller.post("/api/v1/billing/webhooks", json=body)
@@ -74,11 +81,63 @@ async def test_a_consumer_that_is_away_is_given_up_after_a_day(service):
     now, tried = datetime.now(UTC), 0
     async with httpx.AsyncClient() as client:
         for _ in range(40):
-            tried += await webhooks.deliver_due(service.pool, client, now=now)
+            tried += await webhooks.deliver_due(service.pool, client, sealer, now=now)
             now += timedelta(hours=4)
     assert tried == webhooks.ATTEMPTS
     (row,) = (await caller.get("/api/v1/billing/webhooks")).json()
     assert (row["waiting"], row["failed"]) == (0, 1)
+
+
+async def test_a_secret_lies_sealed_and_one_from_before_is_sealed_with_the_next_look(service, receiver, sealer):
+    url, got, _ = receiver
+    body = {"url": url, "events": ["billing.frozen"]}
+    secret = (await service.caller("billing").post("/api/v1/billing/webhooks", json=body)).json()["secret"]
+    old = "written-in-clear-by-an-older-version"
+    stored = "SELECT secret, sealed FROM webhook ORDER BY webhook_id"
+    async with service.pool.connection() as connection, connection.transaction():
+        (row,) = await (await connection.execute(stored)).fetchall()
+        assert row[0] is None
+        assert secret.encode() not in bytes(row[1])
+        await connection.execute(
+            "INSERT INTO webhook (url, secret, events, created_by) VALUES (%s, %s, %s, 'x')",
+            (url, old.encode(), ["billing.adjusted"]),
+        )
+        await outbox.announce(connection, "billing.adjusted", {})
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    async with httpx.AsyncClient() as client:
+        assert await webhooks.deliver_due(service.pool, client, sealer, now=now) == 1
+        assert webhooks.is_genuine(old.encode(), got[0][1], got[0][0][webhooks.SIGNATURE.lower()], now=now)
+        async with service.pool.connection() as connection:
+            rows = await (await connection.execute(stored)).fetchall()
+            assert [row[0] for row in rows] == [None, None]
+            await outbox.announce(connection, "billing.adjusted", {})
+        other = Sealer(bytes(32))
+        assert await webhooks.deliver_due(service.pool, client, other, now=now + timedelta(seconds=1)) == 1
+    assert len(got) == 1
+    async with service.pool.connection() as connection:
+        row = await (await connection.execute("SELECT state, error FROM webhook_call ORDER BY call_id DESC")).fetchone()
+    assert row[0] == "waiting"
+    assert "does not open with this master key" in row[1]
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "body", "secret"),
+    [
+        ("billing", "/api/v1/billing/webhooks", {"url": "http://127.0.0.1:9/", "events": ["billing.frozen"]}, "secret"),
+        ("admin", "/api/v1/keys", {"name": "robot", "role": "reviewer"}, "key"),
+    ],
+)
+async def test_a_replayed_answer_has_no_secret_and_says_so(service, role, path, body, secret):
+    caller, headers = service.caller(role), {"Idempotency-Key": "once"}
+    first = await caller.post(path, json=body, headers=headers)
+    assert first.status_code == 201, first.text
+    assert MASKED not in first.headers
+    again = await caller.post(path, json=body, headers=headers)
+    assert (again.status_code, again.headers[REPLAYED], again.headers[MASKED]) == (201, "true", secret)
+    assert again.json() == {**first.json(), secret: MASK}
+    async with service.pool.connection() as connection:
+        ((kept,),) = await (await connection.execute("SELECT response FROM idempotency_key")).fetchall()
+    assert first.json()[secret].encode() not in bytes(kept)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "http://user:pw@host/", "https://", "http://[/hook"])
@@ -104,11 +163,6 @@ async def test_only_web_addresses_are_called(service, url):
 def test_quiet_hours_are_local_and_may_span_midnight(hour, begins, ends, quiet):
     # `hour` is UTC: 14:00 is 22:00 in Shanghai.
     assert notify.is_quiet(NOW.replace(hour=hour), "Asia/Shanghai", time(begins), time(ends)) == quiet
-
-
-@pytest.fixture
-def sealer():
-    return Sealer(bytes(range(32)))
 
 
 @pytest.fixture
