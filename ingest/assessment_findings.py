@@ -20,7 +20,8 @@ from compute.findings import Finding, Kind, Severity
 from compute.incidents import EXPLAINS, STANDING_DAYS, incidents
 from compute.validation import long_estimation
 from ingest.assessment_loading import Place
-from ingest.store.findings import AlertBook, StoredFinding, record_incident
+from ingest.store.findings import AlertBook, StoredFinding
+from ingest.store.incidents import record_incident
 from ingest.store.packing import instant_of
 
 Int64 = NDArray[np.int64]
