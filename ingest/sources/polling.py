@@ -10,33 +10,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from ingest.clock import Clock, wall_now
-from ingest.model import Delivery, Outcome
+from ingest.model import Outcome
 from ingest.schedule import DueList, SilentShare
 from ingest.sources.asking import Master, Reply, Target
 from ingest.sources.backoff import Backoff
 from ingest.sources.errors import LineClosedError, RefusedError, SourceError
+from ingest.sources.handover import Handover, Sink
 from ingest.sources.health import Tally
 
 log = structlog.get_logger(__name__)
 
-# Deliveries of one gateway that may wait for their commit before it stops asking.
-MAX_IN_PIPELINE = 16
 # So many different meters silent one after another: the gateway itself is suspected, the line is opened anew.
 SUSPECT_GATEWAY = 4
 SOON_RETRY_S = 120.0
-
-
-class Sink(Protocol):
-    """Where deliveries go: the pipeline."""
-
-    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
-        """Admitted; the future resolves after the commit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ class GatewayPoller:
         backoff: Backoff | None = None,
     ) -> None:
         self.gateway_id, self.code = gateway_id, code
-        self.master, self.sink, self.clock, self.tally = master, sink, clock, tally
+        self.master, self.clock, self.tally = master, clock, tally
         self.tries = tries
         self.targets: dict[int, Target] = {}
         self.rounds_missed = 0
@@ -103,7 +94,7 @@ class GatewayPoller:
         self._urgent: deque[_Urgent] = deque()
         self._jobs: deque[tuple[Callable[[Master], AsyncIterator[Any]], asyncio.Queue[Any]]] = deque()
         self._wake = asyncio.Event()
-        self._in_pipeline: deque[asyncio.Future[Outcome]] = deque()
+        self._handover = Handover(gateway_id, code, master.protocol, sink)
         self.retarget(targets)
 
     @property
@@ -206,7 +197,7 @@ class GatewayPoller:
         else:
             self._answered(target, reply)
             self._schedule_next(target, read_at)
-            await self._submit(target, reply, read_at)
+            await self._handover.submit(target, reply, read_at)
 
     def _schedule_next(self, target: Target, read_at: datetime) -> None:
         due = target.grid.next_round(read_at)
@@ -254,7 +245,7 @@ class GatewayPoller:
         try:
             reply = await self.master.read(urgent.target, self.tries)
             self._answered(urgent.target, reply)
-            outcomes = await self._submit(urgent.target, reply, read_at, on_demand=True)
+            outcomes = await self._handover.submit(urgent.target, reply, read_at, on_demand=True)
         except SourceError as error:
             blamed = None if isinstance(error, LineClosedError) else urgent.target.meter_id
             self.tally.failed(self.gateway_id, blamed, wall_now(), error)
@@ -278,31 +269,6 @@ class GatewayPoller:
             steps.put_nowait(error)
         finally:
             steps.put_nowait(None)
-
-    async def _submit(
-        self, target: Target, reply: Reply, read_at: datetime, *, on_demand: bool = False
-    ) -> list["asyncio.Future[Outcome]"]:
-        arrived_at = wall_now()
-        outcomes = []
-        for payload in reply.payloads:
-            delivery = Delivery(
-                protocol=self.master.protocol,
-                payload=payload,
-                arrived_at=arrived_at,
-                read_at=read_at,
-                channel=f"{self.code}/{target.address}",
-                gateway_id=self.gateway_id,
-                meter_id=target.meter_id,
-                profile=target.profile,
-                details={"on_demand": True} if on_demand else {},
-            )
-            outcomes.append(await self.sink.offer(delivery))
-        self._in_pipeline.extend(outcomes)
-        while self._in_pipeline and (self._in_pipeline[0].done() or len(self._in_pipeline) > MAX_IN_PIPELINE):
-            oldest = self._in_pipeline.popleft()
-            if not oldest.done():
-                await asyncio.wait([oldest])
-        return outcomes
 
     def _give_up_waiting(self) -> None:
         for urgent in self._urgent:
