@@ -15,7 +15,8 @@ from api.billing.cut_offs import segments_of
 from api.billing.settings import gate_of
 from api.billing.tiers import Schedule, schedules, tier_splits
 from api.billing.window import Window, local_midnight, window_of
-from compute.billing import BillingPeriod, BillingQuantity, Sums, energy_units, quantity_of, rounded
+from compute.billing import BillingPeriod, BillingQuantity, Sums, quantity_of
+from compute.rounding import energy_units, rounded
 from ingest.billing import MAIN_REGISTER
 from ingest.billing_breaks import unbroken
 from ingest.store import billing_sources

@@ -13,8 +13,8 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree as Xml
 
-from compute.billing import rounded
 from compute.quality import espi_code
+from compute.rounding import rounded
 
 _ATOM: Final = "http://www.w3.org/2005/Atom"
 _ESPI: Final = "http://naesb.org/espi"

@@ -17,7 +17,7 @@ from api.billing import calculation
 from api.billing.causes import cause_of
 from api.billing.settings import checked
 from api.billing.window import window_of
-from compute.billing import energy_units, rounded
+from compute.rounding import energy_units, rounded
 from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from ingest.store import audit, billing, billing_sources, feed, outbox
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from compute.billing import J_PER_KWH, rounded
+from compute.rounding import J_PER_KWH, rounded
 from ingest.errors import InvalidInputError
 
 Row = dict[str, Any]

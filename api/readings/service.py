@@ -8,8 +8,8 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.billing.explanation import flag_names
-from compute.billing import rounded
 from compute.quality import Method
+from compute.rounding import rounded
 from ingest.errors import InvalidInputError, NotFoundError
 from ingest.store import lookup, registry
 from ingest.store import readings as stored_readings

@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 from api.billing.tiers import schedules, tier_splits
 from api.billing.window import window_of
 from compute.billing import (
-    J_PER_KWH,
     BillingPeriod,
     CutOff,
     Gate,
     IndexReading,
     Segment,
     Sums,
-    energy_units,
     index_at,
     quantity_of,
-    rounded,
     segment_advance,
 )
 from compute.kernels.resampling import share
+from compute.rounding import J_PER_KWH, energy_units, rounded
 from ingest.billing import count_size
 
 START = datetime(2026, 1, 31, 16, tzinfo=UTC)
