@@ -5,12 +5,12 @@ wire is real (11 bits a character) divided by `speed_up`; misbehaviour is seeded
 """
 
 import asyncio
-import contextlib
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
+
+from simulators.listening import Listening
 
 CHARACTER_BITS = 11
 
@@ -76,7 +76,7 @@ class _Session:
     late: list[bytes] = field(default_factory=list)
 
 
-class LineServer:
+class LineServer(Listening):
     """Base of the simulated gateways: `async with server:` listens at `server.address`.
 
     Parameters
@@ -101,53 +101,15 @@ class LineServer:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(host, port)
         self.clock: Clock = clock or WallClock()
         self.baud_rate = baud_rate
         self.speed_up = speed_up
         self.connections = connections
         self.behaviour = behaviour or LineBehaviour()
         self.counters = LineCounters()
-        self.host, self.port = host, port
         self._random = random.Random(seed)  # noqa: S311 - reproducible trouble, no secret
-        self._server: asyncio.Server | None = None
-        self._sessions: set[asyncio.Task[None]] = set()
         self._bus = asyncio.Lock()
-
-    @property
-    def address(self) -> str:
-        """Where it listens: "127.0.0.1:40123"."""
-        return f"{self.host}:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accepted, self.host, self.port, backlog=16)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self.hang_up()
-        if self._server is not None:
-            await self._server.wait_closed()
-
-    async def hang_up(self) -> None:
-        """Close every connection; the server goes on listening."""
-        sessions = list(self._sessions)
-        for session in sessions:
-            session.cancel()
-        await asyncio.gather(*sessions, return_exceptions=True)
-
-    async def stop_listening(self) -> None:
-        """The gateway is dead: connections close, new ones are refused, the port stays known."""
-        if self._server is not None:
-            self._server.close()
-        await self.hang_up()
-
-    async def listen_again(self) -> None:
-        """The gateway is back at its old port."""
-        self._server = await asyncio.start_server(self._accepted, self.host, self.port, backlog=16)
 
     def next_request(self, buffer: bytearray) -> bytes | None:
         """Take one whole question off the buffer, or None while there is none. Rubbish is dropped."""
@@ -165,23 +127,16 @@ class LineServer:
         """Wall seconds that `count` characters take."""
         return count * CHARACTER_BITS / self.baud_rate / self.speed_up if self.baud_rate else 0.0
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._sessions) >= self.connections:
-            self.counters.refused += 1
-            writer.close()
-            return
-        self.counters.connections += 1
-        self._sessions.add(task)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await self._serve(reader, _Session(writer))
-        finally:
-            self._sessions.discard(task)
-            if writer.can_write_eof():
-                writer.transport.abort()
+    def admits(self) -> bool:
+        """Whether a line is free; more callers are hung up on."""
+        free = len(self._conversations) < self.connections
+        self.counters.connections += free
+        self.counters.refused += not free
+        return free
 
-    async def _serve(self, reader: asyncio.StreamReader, session: _Session) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer question after question."""
+        session = _Session(writer)
         buffer = bytearray()
         while data := await reader.read(4096):
             buffer += data

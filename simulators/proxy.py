@@ -4,51 +4,22 @@ Rules: bytes are passed on untouched; every trouble is asked for by name; binds 
 """
 
 import asyncio
-import contextlib
-from types import TracebackType
-from typing import Self
+
+from simulators.listening import Listening
 
 
-class FaultyProxy:
+class FaultyProxy(Listening):
     """`async with FaultyProxy(host, port) as proxy:` passes connections at `proxy.address` on to host:port."""
 
     def __init__(self, host: str, port: int, *, listen_port: int = 0) -> None:
+        super().__init__(port=listen_port)
         self.target = (host, port)
-        self.port = listen_port
         self.refusing = False
         self.connections = 0
         self.cuts = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._cut_after: int | None = None
-        self._server: asyncio.Server | None = None
-        self._pairs: set[asyncio.Task[None]] = set()
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        return f"127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self.cut()
-        if self._server is not None:
-            await self._server.wait_closed()
-
-    async def cut(self) -> None:
-        """Break every connection now."""
-        pairs = list(self._pairs)
-        for pair in pairs:
-            pair.cancel()
-        await asyncio.gather(*pairs, return_exceptions=True)
 
     def cut_after(self, count: int) -> None:
         """Break the next connection that carries answers after `count` more answer bytes: in the middle of a frame."""
@@ -65,27 +36,19 @@ class FaultyProxy:
     async def refuse(self) -> None:
         """The network is away: connections break, new ones end at once."""
         self.refusing = True
-        await self.cut()
+        await self.hang_up()
 
     def mend(self) -> None:
         """The network is back."""
         self.refusing = False
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or self.refusing:
-            writer.transport.abort()
-            return
-        self.connections += 1
-        self._pairs.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await self._join(reader, writer)
-        finally:
-            self._pairs.discard(task)
-            writer.transport.abort()
+    def admits(self) -> bool:
+        """Whether the network is there."""
+        self.connections += not self.refusing
+        return not self.refusing
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass bytes on both ways until one side ends."""
         far_reader, far_writer = await asyncio.open_connection(*self.target)
         ways = [
             asyncio.create_task(self._pass(reader, far_writer, answers=False), name="proxy questions"),
