@@ -11,20 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Days
-from compute.findings import Finding, Kind, Severity, group_median, runs, trailing_sum
+from compute.findings import Finding, Kind, Severity, group_median, persistent, runs, trailing_sum
 from compute.signature import usual_before
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Intensity over `days` heating days below `percent` of the house's median and `robust_z` spreads (of logarithms)
-    away, and never `usual_percent` of it in the weeks before; without a house, below `area_percent` of the area's,
-    where the heated areas of `area_least` points are known.
+    """Intensity over `days` heating days, `lasting_days` in a row, below `percent` of the house's median and `robust_z`
+    spreads (of logarithms) away, and never `usual_percent` of it in the weeks before; without a house, below
+    `area_percent` of the area's, where the heated areas of `area_least` points are known.
     """
 
     percent: float = 30.0
     robust_z: float = 3.0
     days: int = 28
+    lasting_days: int = 7
     least: int = 6
     usual_percent: float = 60.0
     area_percent: float = 20.0
@@ -58,8 +59,9 @@ def detect(days: Days, limits: Neighbours) -> list[Finding]:
         usual = usual_before(away, window=limits.days + 56, gap=limits.days)
         mask &= ~(usual > np.log(limits.usual_percent / 100.0))
     found = []
-    for row, first, end in runs(mask, bridge=14):
-        begin = max(0, first - limits.days + 1)
+    lasting = persistent(mask, limits.lasting_days, limits.lasting_days)
+    for row, first, end in runs(lasting, bridge=14):
+        begin = max(0, first - limits.days - limits.lasting_days + 2)
         seen, norm = float(intensity[row, end - 1]), float(median[row, end - 1])
         missing = max(norm - seen, 0.0) * float(size[row, 0]) * (end - begin)
         found.append(
