@@ -30,7 +30,7 @@ run: env                       ## the whole service with a demo fleet; Ctrl-C en
 	$(BIN)/heatbook run
 
 test: dev                      ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: dev                      ## style, types, layers
 	$(BIN)/ruff check .

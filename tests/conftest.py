@@ -184,13 +184,3 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped") and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-# Before xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker a file, and one for everything that shares the running demo (`make test` runs on every core)."""
-    for item in items:
-        # The tests of the interface have a small service of their own under the same name.
-        shared = "service" in getattr(item, "fixturenames", ()) and item.path.parent.name != "api"
-        item.add_marker(pytest.mark.xdist_group("service" if shared else str(item.path)))
