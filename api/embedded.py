@@ -12,6 +12,7 @@ import ctypes
 import importlib.util
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -28,6 +29,8 @@ from typing import Self
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _NOBODY = "nobody"
+# Below the ports that systems give to callers (Linux: from 32768 on, others: from 49152 on).
+_PORTS = range(20_000, 32_000)
 # Durable in production use; the rest suits a small machine that runs everything.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -48,10 +51,12 @@ class EmbeddedError(RuntimeError):
 
 
 def free_port() -> int:
-    """A loopback TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback TCP port that is free now, and that the system gives to no caller before it is bound."""
+    for port in random.SystemRandom().sample(_PORTS, 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EmbeddedError(f"no port between {_PORTS.start} and {_PORTS.stop} is free")
 
 
 def server_binaries() -> Path:

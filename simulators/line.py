@@ -6,6 +6,7 @@ wire is real (11 bits a character) divided by `speed_up`; misbehaviour is seeded
 
 import asyncio
 import random
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -111,13 +112,13 @@ class LineServer(Listening):
         self._random = random.Random(seed)  # noqa: S311 - reproducible trouble, no secret
         self._bus = asyncio.Lock()
 
+    @abstractmethod
     def next_request(self, buffer: bytearray) -> bytes | None:
         """Take one whole question off the buffer, or None while there is none. Rubbish is dropped."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def respond(self, request: bytes) -> bytes:
         """The bytes that the bus answers with; empty for silence."""
-        raise NotImplementedError
 
     def answer_delay_s(self) -> float:
         """Bus seconds between the end of a question and the start of its answer."""

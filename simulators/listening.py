@@ -5,11 +5,12 @@ Rules: port 0 takes a free one, which stays its own; leaving the context ends ev
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Listening:
+class Listening(ABC):
     """Base of line servers and proxies: `async with` it listens at `address`; what is said is `converse`."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -55,9 +56,9 @@ class Listening:
         """Whether one more caller is welcome; else it is hung up on at once. Called once a caller."""
         return True
 
+    @abstractmethod
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection from beginning to end."""
-        raise NotImplementedError
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -6,6 +6,7 @@ Each is one process; production runs several. All of them stop orderly on SIGTER
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from ingest.config import Settings, settings_from_environment
+from ingest.errors import UnavailableError
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (HEATBOOK_DATA).")]
 DatabaseOption = Annotated[str | None, typer.Option("--database-url", help="Database (HEATBOOK_DATABASE_URL).")]
@@ -92,11 +94,30 @@ def api(
 ) -> None:
     """Serve the HTTP interface and the console."""
     settings = _settings(data, database_url, host=host, port=port)
-    with database_of(settings) as url:
-        asyncio.run(_serve_api(settings, url))
+    with bound_socket(settings.host, settings.port) as bound, database_of(settings) as url:
+        asyncio.run(_serve_api(settings, url, bound))
 
 
-async def _serve_api(settings: Settings, url: str) -> None:
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that holds the port from now on; callers are refused until somebody listens on it.
+
+    Raises
+    ------
+    UnavailableError
+        ``port.taken``: another program has it, or the address is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        text = f"{host}:{port} can't be listened on ({error.strerror}): choose another HEATBOOK_PORT"
+        raise UnavailableError(text, code="port.taken") from error
+    return bound
+
+
+async def _serve_api(settings: Settings, url: str, bound: socket.socket) -> None:
     import uvicorn
 
     # uvicorn stops on these signals and raises them again at its end; by then our own closing is still to come.
@@ -105,14 +126,12 @@ async def _serve_api(settings: Settings, url: str) -> None:
     async with serving_app(settings, url) as app:
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=3,
         )
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve(sockets=[bound])
 
 
 @contextlib.asynccontextmanager

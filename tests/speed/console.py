@@ -2,21 +2,27 @@
 
 A page without data stands beside them: what a loaded machine does to it, it does to the others.
 
-``python tests/speed/console.py DATA DATABASE_URL [rounds]`` against a running **scratch** service (`heatbook run` with
-its own HEATBOOK_DATA): alerts, points and a year of hourly values are written into its database and stay there.
+``python -m tests.speed.console [rounds]`` starts a demo service of its own, writes alerts, points and a year of hourly
+values into its database, and ends it.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 from playwright.sync_api import Page, sync_playwright
+
+from api.embedded import free_port, running_url
 
 POINTS, KINDS = 6_000, 17
 POINT = "DL1-203"
@@ -57,6 +63,27 @@ def _timed(act: Callable[[], None], rounds: int) -> str:
     return f"median {statistics.median(took[1:]):.2f} s, worst {max(took[1:]):.2f} s of {rounds}"
 
 
+@contextlib.contextmanager
+def _service(deadline_s: float = 240.0) -> Iterator[Path]:
+    """The data folder of a demo service that is ready."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, log = Path(folder) / "data", Path(folder) / "log"
+        environment = os.environ | {"HEATBOOK_DATA": str(data), "HEATBOOK_PORT": str(free_port())}
+        command = [str(Path(sys.executable).parent / "heatbook"), "run"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        try:
+            began = time.monotonic()
+            while b" ready: " not in log.read_bytes():
+                if process.poll() is not None or time.monotonic() - began > deadline_s:
+                    raise RuntimeError(f"the service did not become ready:\n{log.read_text()[-2000:]}")
+                time.sleep(0.2)
+            yield data
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
 def _log_in(page: Page, data: Path) -> str:
     logins = json.loads((data / "demo-logins.json").read_text())
     base = str(logins["console"]).rstrip("/")
@@ -66,8 +93,17 @@ def _log_in(page: Page, data: Path) -> str:
     return base
 
 
-def main(data: Path, url: str, rounds: int = 5) -> None:
-    """Fill the database, then time the queue and the evidence."""
+def main(rounds: int = 5) -> None:
+    """Fill the database of a service of its own, then time the queue and the evidence."""
+    with _service() as data:
+        measure(data, rounds)
+
+
+def measure(data: Path, rounds: int) -> None:
+    """Print the table for the service of a data folder."""
+    url = running_url(data / "postgres")
+    if url is None:
+        raise RuntimeError(f"no server runs in {data}")
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _FILL:
             connection.execute(statement)
@@ -109,4 +145,4 @@ def main(data: Path, url: str, rounds: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], *(int(value) for value in sys.argv[3:]))
+    main(*(int(value) for value in sys.argv[1:]))
