@@ -73,16 +73,6 @@ class Finding:
     noticed_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """What was observed and what was expected of it, in `unit`."""
-
-    observed: float
-    low: float
-    high: float
-    unit: str
-
-
 def grade(failed: bool) -> Severity:
     """Critical for a FAIL, warning for a WARN."""
     return Severity.CRITICAL if failed else Severity.WARNING

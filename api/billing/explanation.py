@@ -17,7 +17,7 @@ from api.deliveries.service import decoding
 from compute.quality import Method, Quality
 from ingest.billing import MAIN_REGISTER
 from ingest.errors import NotFoundError
-from ingest.store import billing_sources, deliveries, feed, lookup
+from ingest.store import billing_sources, deliveries, estimates, feed, lookup
 
 if TYPE_CHECKING:
     from ingest.directory import Directory
@@ -71,6 +71,12 @@ async def explain(
         "methods": _counted(Method(row["method"]).name.lower() for row in intervals),
         "rule_sets": sorted({row["rule_set_id"] for row in intervals}),
         "runs": sorted({row["run_id"] for row in intervals}),
+        "estimates": [
+            row | {"method": Method(row["method"]).name.lower()}
+            for row in await estimates.inputs_of_point(
+                connection, quantity["point_id"], quantity["service"], start, end
+            )
+        ],
         "edits": await billing_sources.edits(connection, quantity["point_id"], start, end),
         "findings": await billing_sources.findings(connection, quantity["point_id"], quantity["service"], start, end),
         "versions": await feed.versions(connection, quantity["period_id"], quantity["point_id"], quantity["service"]),

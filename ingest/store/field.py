@@ -123,12 +123,3 @@ async def listen(connection: AsyncConnection[Any], *channels: LiteralString) -> 
     """Hear notices of these channels on this connection."""
     for channel in channels:
         await connection.execute(f"LISTEN {channel}")
-
-
-async def gateway_of(connection: AsyncConnection[Any], meter_id: int) -> int | None:
-    """The gateway that a meter hangs on."""
-    cursor = await connection.execute(
-        "SELECT b.gateway_id FROM meter_link l JOIN bus b USING (bus_id) WHERE l.meter_id = %s", (meter_id,)
-    )
-    row = await cursor.fetchone()
-    return None if row is None else int(row[0])

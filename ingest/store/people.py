@@ -120,11 +120,6 @@ async def set_role(connection: AsyncConnection[Any], person_id: int, role: str) 
     await connection.execute("DELETE FROM session WHERE person_id = %s", (person_id,))
 
 
-async def set_language(connection: AsyncConnection[Any], name: str, language: str) -> None:
-    """Remember the language a person wants to read."""
-    await connection.execute("UPDATE person SET language = %s WHERE name = %s", (language, name))
-
-
 async def set_disabled(connection: AsyncConnection[Any], person_id: int, disabled: bool) -> None:
     """Lock a person out (their sessions end) or let them in again."""
     query = "UPDATE person SET disabled_at = CASE WHEN %s THEN now() END WHERE person_id = %s"

@@ -150,7 +150,6 @@ LEFT JOIN LATERAL (
 ) last ON true
 WHERE r.tariff = 0 AND r.storage = 0
 """
-_POINTS_OF_METERS = "SELECT meter_id, point_id FROM installation WHERE meter_id = ANY(%s)"
 
 
 def load_installations(connection: Connection[Any], points: Sequence[int] | None = None) -> list[Row]:
@@ -211,8 +210,3 @@ def points_by_code(connection: Connection[Any], codes: Sequence[str]) -> dict[st
 def point_codes(connection: Connection[Any]) -> dict[int, str]:
     """Point id -> code of every point."""
     return dict(connection.execute("SELECT point_id, code FROM metering_point").fetchall())
-
-
-def points_of_meters(connection: Connection[Any], meters: Sequence[int]) -> list[tuple[int, int]]:
-    """(meter, point) of every installation of meters."""
-    return connection.execute(_POINTS_OF_METERS, (list(meters),)).fetchall()

@@ -44,11 +44,6 @@ def first_byte_timeout_s(baud: int, latency_s: float = 0.0) -> float:
     return max(_LEAST_FIRST_BYTE_S, _PATIENCE * answer_limit_s(baud)) + latency_s
 
 
-def gap_timeout_s(baud: int, latency_s: float = 0.0) -> float:
-    """Seconds without a byte after which an answer that began is over."""
-    return _IDLE_BITS / baud + _ANSWER_EXTRA_S + latency_s
-
-
 def longest_answer_s(baud: int, latency_s: float = 0.0) -> float:
     """Seconds after which even the longest answer must be complete."""
     return first_byte_timeout_s(baud, latency_s) + frame_s(LONGEST_FRAME, baud)

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl import load_workbook
 
+from compute.quality import Method
+
 START = datetime(2026, 1, 31, 16, tzinfo=UTC)  # midnight of 1 February in Shanghai
 PERIOD = {"code": "2026-02", "start_date": "2026-02-01", "end_date": "2026-03-01"}
 HOURS = 28 * 24
@@ -61,6 +63,19 @@ async def test_the_explanation_reaches_the_raw_bytes(service, february):
     assert b'"serial":"12345678"' in bytes.fromhex(delivery["hex"]).replace(b" ", b"")
     assert delivery["decoding"]["telegrams"][0]["registers"][0]["count"] == first["count"]
     assert len(made["deliveries"]) == 4
+
+
+async def test_the_explanation_says_what_an_estimate_was_made_of(service, february):
+    async with service.pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO estimate_input SELECT point_id, 1, '2026-02-03', '2026-02-04', %s, 12.5, 1.5,"
+            " '{\"neighbours\": 4}', 1 FROM metering_point WHERE code = %s",
+            (int(Method.NEIGHBOURS), february.code),
+        )
+    asked = {"period": "2026-02", "point": february.code}
+    made = (await service.caller("billing").get("/api/v1/billing/explanation", params=asked)).json()
+    ((method, energy, inputs),) = [(row["method"], row["energy_kwh"], row["inputs"]) for row in made["estimates"]]
+    assert (method, energy, inputs) == ("neighbours", 12.5, {"neighbours": 4})
 
 
 async def test_tiers_change_at_a_date_and_add_up_to_the_quantity(service, february):

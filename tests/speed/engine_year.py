@@ -1,6 +1,6 @@
 """The complete engine on a year of hourly readings, beside the same rules written in pandas, in one run.
 
-``python tests/speed/engine_year.py [meters] [pandas meters]``. Every meter has an energy index, a volume index and two
+``python -m tests.speed.engine_year [meters] [pandas meters]``. Every meter has an energy index, a volume index and two
 temperatures; index values are the two indexes. Prints a table by meters (linear growth), peak memory and the warm
 start. Processor time stands beside wall time: on a machine that others use, it is the honest one.
 """
@@ -151,7 +151,7 @@ def main(meters: int = 2000, pandas_meters: int = 20) -> None:
             f"{size:>8} {wall:>8.2f} {processor:>8.2f} {values / wall / 1e6:>11.1f}"
             f" {2 * rate / 1e6:>16.1f} {per_day:>15.2f}"
         )
-    from engine_year_pandas import run_pandas
+    from tests.speed.engine_year_pandas import run_pandas
 
     _, inputs, weather = chunk(pandas_meters, DAYS, 0)
     slow_rate = 2 * pandas_meters * 24 * DAYS / run_pandas(inputs, weather[0])

@@ -1,6 +1,6 @@
 """Mutated M-Bus frames without end of surprises: nothing but the package's own errors may come out, fast, memory flat.
 
-``python tests/speed/fuzz_mbus.py [count] [seed]`` mutates frames of every kind the project's encoder writes (check sums
+``python -m tests.speed.fuzz_mbus [count] [seed]`` mutates frames of every kind the project's encoder writes (check sums
 repaired half of the time, so that the mutation gets through to the inner layers), decodes them with and without plans,
 feeds them to the stream receiver, and prints a table. Exit code 1 and the frame on the first foreign exception.
 """

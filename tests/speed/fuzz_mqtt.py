@@ -1,6 +1,6 @@
 """Mutated publishes of every family and mutated LoRaWAN uplinks: only coded errors, no hang, flat memory.
 
-Run: ``python tests/speed/fuzz_mqtt.py [count] [seed]``. Prints a table: family, messages, telegrams, errors by code;
+Run: ``python -m tests.speed.fuzz_mqtt [count] [seed]``. Prints a table: family, messages, telegrams, errors by code;
 exits 1 on any other
 exception. `fuzz(count, seed)` is what the test suite calls with a small count.
 """

@@ -1,6 +1,6 @@
 """Mutated frames against the CJ/T 188, DL/T 645 and Modbus codecs: a bounded count, only the package's own errors.
 
-``python tests/speed/fuzz_serial.py [count] [seed]`` mutates `count` messages a protocol (1,000,000 by default) and
+``python -m tests.speed.fuzz_serial [count] [seed]`` mutates `count` messages a protocol (1,000,000 by default) and
 prints what became of them, the slowest one and the growth of memory. Half of the mutations get a valid checksum, or the
 decoders behind it would never be reached. Any other exception ends the run with the bytes that caused it.
 """

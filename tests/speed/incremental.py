@@ -1,6 +1,6 @@
 """One new day beside the whole year, database to database: what `heatbook assess` costs each morning.
 
-``python tests/speed/incremental.py [meters] [days]``. Every meter has two indexes and two temperatures, read hourly.
+``python -m tests.speed.incremental [meters] [days]``. Every meter has two indexes and two temperatures, read hourly.
 The year is assessed once from nothing; then a day comes in for every meter and is assessed; then nothing has come in
 and it runs again. Prints wall and processor seconds of this process and of the server, stage by stage, and the day's
 share of the year. Arrival of the day's readings is not counted.

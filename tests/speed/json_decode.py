@@ -1,6 +1,6 @@
 """JSON message → typed values, against `json.loads` of the same bytes in the same run.
 
-Run: ``python tests/speed/json_decode.py``. "typed": msgspec into the fields we need, what the network-server
+Run: ``python -m tests.speed.json_decode``. "typed": msgspec into the fields we need, what the network-server
 families do; "checked": any
 JSON with depth, duplicate and number checks, what flat families do; "telegram": all of it, to the finished telegram.
 """

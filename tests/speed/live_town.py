@@ -1,6 +1,6 @@
 """Twenty thousand live meters on a thousand gateways in one process: its memory, and whether every meter answers.
 
-``python tests/speed/live_town.py [meters] [gateways]`` serves M-Bus, CJ/T 188 and Modbus houses with their physics in a
+``python -m tests.speed.live_town [meters] [gateways]`` serves M-Bus, CJ/T 188 and Modbus houses with their physics in a
 process of its own and asks every meter once from another, over all gateways at a time. The rate is also given as a
 share of what the same sockets echo when nothing is computed, so that two machines can be compared.
 """

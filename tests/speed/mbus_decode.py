@@ -1,6 +1,6 @@
 """M-Bus decoding beside its peers: one process, one core, the same frames, ratios to pyMeterBus.
 
-``python tests/speed/mbus_decode.py [rounds]`` prints the table. Frames come from the project's own encoder and, where
+``python -m tests.speed.mbus_decode [rounds]`` prints the table. Frames come from the project's own encoder and, where
 HEATBOOK_CORPUS names the corpus, from it too. Every decoder gives its full result: pyMeterBus loads and interprets
 every record, pymbusparser builds its dict, ours builds records with quantity, unit, Decimal value, function, storage.
 CPU time of interleaved rounds, medians of the ratios a round: neighbours on the machine disturb all alike.

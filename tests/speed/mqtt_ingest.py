@@ -1,6 +1,6 @@
 """MQTT QoS 1 → committed and acknowledged by one worker, against a paho subscriber that discards what it gets.
 
-Run: ``python tests/speed/mqtt_ingest.py [messages] [rounds] [version]`` (version: 4 is MQTT 3.1.1, 5 is MQTT 5).
+Run: ``python -m tests.speed.mqtt_ingest [messages] [rounds] [version]`` (version: 4 is MQTT 3.1.1, 5 is MQTT 5).
 Mosquitto is the broker where its executable is found, the embedded one otherwise. Two cases, each round on a fresh
 broker: a session that holds all messages is drained (the subscriber is the limit), and a publisher sends while the
 subscriber listens. Printed: messages/s with the ratio to the discarding subscriber, and CPU microseconds a message of

@@ -1,6 +1,6 @@
 """Reading series out of the store into NumPy beside `COPY ... TO '/dev/null'` of the same rows, in one run.
 
-``python tests/speed/series_read.py [rounds]``. Arrival order: hour after hour, all meters mixed, as live readings come.
+``python -m tests.speed.series_read [rounds]``. Arrival order: hour after hour, all meters mixed, as live readings come.
 Clustered: the rows of a register lie together, as an import of history or a columnstore has them.
 """
 

@@ -1,6 +1,6 @@
 """How fast and how small the heating year is written: readings a second, peak memory, as files.
 
-``python tests/speed/simulate_season.py [meters] [seed]`` (10,000 meters by default) simulates in a process of its own
+``python -m tests.speed.simulate_season [meters] [seed]`` (10,000 meters by default) simulates in a process of its own
 and prints the table; the rate is also given as a share of what NumPy copies in the same process, so that two machines
 can be compared.
 """

@@ -1,6 +1,6 @@
 """Plots how true the virtual town is: use, cooling, zero hours and noise beside the facts of real meters.
 
-``python tests/speed/simulators_report.py [picture] [seed]`` prints Markdown tables and writes the picture
+``python -m tests.speed.simulators_report [picture] [seed]`` prints Markdown tables and writes the picture
 (docs/pictures/simulators-distributions.png by default). Faulty meters and look-alikes are left out: this is about
 healthy ones. The exactness of the physics is measured on the same houses without a calculator's noise.
 """

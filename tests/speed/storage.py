@@ -1,6 +1,6 @@
 """Bytes a reading on TimescaleDB after compression, with noise as real meters have it, and on plain PostgreSQL.
 
-``HEATBOOK_NODE_MODULES=... python tests/speed/storage.py``. Sixty days of hourly energy, volume, power, flow and two
+``HEATBOOK_NODE_MODULES=... python -m tests.speed.storage``. Sixty days of hourly energy, volume, power, flow and two
 temperatures of forty meters: counters that grow by a daily and weekly pattern with noise, momentary values with noise
 in the last digits, instants that jitter by seconds, delivery numbers as they fall in a fleet of ten thousand meters
 whose order changes a little from hour to hour.
