@@ -39,7 +39,7 @@ from ingest.store.database import Pool
 
 if TYPE_CHECKING:
     from ingest.directory import Directory
-    from ingest.pipeline import Pipeline
+    from ingest.pipeline.intake import Pipeline
 
 PREFIX: Final = "/api/v1"
 _ROOMS: Final = (

@@ -17,7 +17,7 @@ from ingest.store.database import Pool
 
 if TYPE_CHECKING:
     from ingest.directory import Directory
-    from ingest.pipeline import Pipeline
+    from ingest.pipeline.intake import Pipeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ingest.config import Settings
 from ingest.directory import Directory
 from ingest.errors import ConflictError
 from ingest.model import Delivery, Outcome
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.sealing import sealer_for
 from ingest.store.database import Pool, open_pool
 from ingest.store.overview import newest_reading

@@ -17,8 +17,8 @@ from ingest.config import Settings
 from ingest.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ingest.assessment import AssessmentReport
-    from ingest.pipeline import Pipeline
+    from ingest.assessment.run import AssessmentReport
+    from ingest.pipeline.intake import Pipeline
     from ingest.sources.health import Tally
     from ingest.sources.mqtt import MqttSource
     from ingest.store.field import FieldGateway

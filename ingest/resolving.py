@@ -20,9 +20,9 @@ from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.clock_watch import ClockWatch
 from ingest.config import Settings
-from ingest.decoding import decode
-from ingest.decoding_mbus import KEY_MISSING
-from ingest.decoding_state import DecodingState
+from ingest.decoding.mbus import KEY_MISSING
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from ingest.directory import Directory, MeterEntry, UnitMismatchError, is_same_meter
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
 from ingest.profiles import interpreted, profile_named

@@ -15,9 +15,9 @@ from compute.findings import Kind
 from compute.scorecard import DAY_US, NO_FAULT, Alarm, Event, Scorecard, score
 from compute.season import Season
 from ingest.errors import InvalidInputError
-from ingest.importing_cells import Row
-from ingest.importing_files import batches, text_rows
-from ingest.importing_report import ImportReport
+from ingest.importing.cells import Row
+from ingest.importing.files import batches, text_rows
+from ingest.importing.report import ImportReport
 from ingest.store import scoring as store
 from ingest.store.packing import microseconds
 

@@ -18,14 +18,14 @@ import structlog
 from ingest.clock import Clock
 from ingest.clock_watch import watch_from_store
 from ingest.config import Settings
-from ingest.decoding_memory import kept_state
+from ingest.decoding.memory import kept_state
 from ingest.directory import Directory
 from ingest.errors import IngestError, UnavailableError
 from ingest.health_report import report_health
 from ingest.metrics_endpoint import WorkerCollector, metrics_served
 from ingest.on_demand import answer_requests
 from ingest.ownership import hold_gateways
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.profiles import load_own_profiles
 from ingest.schedule import grid_of
 from ingest.sealing import sealer_for

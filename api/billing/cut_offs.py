@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 
 from api.billing.window import Window
 from compute.billing import CutOff, IndexReading, Segment
-from ingest.assessment_readings import pipe_rate
+from ingest.assessment.readings import pipe_rate
 from ingest.billing import MAIN_REGISTER, count_size
 from ingest.store import billing_sources
 

@@ -69,7 +69,7 @@ def _once(url: str, now: datetime, *, full: bool, codes: list[str] | None, clust
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from ingest.assessment import assess as run
+    from ingest.assessment.run import assess as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -105,7 +105,7 @@ def _watch(settings: Settings, url: str, now: Callable[[], datetime], cluster: s
     """Assess again and again until SIGTERM or Ctrl-C; a database that is away is waited for."""
     import structlog
 
-    from ingest.assessment import Watch
+    from ingest.assessment.run import Watch
     from ingest.errors import UnavailableError
     from ingest.metrics_endpoint import AssessmentCounters, metrics_served
 

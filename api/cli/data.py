@@ -19,8 +19,8 @@ from api.cli.serve import DatabaseOption, DataOption, database_of
 from ingest.config import settings_from_environment
 
 if TYPE_CHECKING:
-    from ingest.importing import ImportOptions
-    from ingest.importing_report import ImportReport
+    from ingest.importing.door import ImportOptions
+    from ingest.importing.report import ImportReport
 
 _SHOWN_PROBLEMS = 50
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -48,7 +48,7 @@ def import_(
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from ingest.errors import InvalidInputError
-    from ingest.importing import ImportOptions, files_in
+    from ingest.importing.door import ImportOptions, files_in
     from ingest.sealing import sealer_for
 
     folder = Path(what)
@@ -106,7 +106,7 @@ def _with_bars(url: str, files: list[tuple[str, Path]], options: "ImportOptions"
 
 async def _import(url: str, files: list[tuple[str, Path]], options: "ImportOptions") -> "list[ImportReport]":
     from ingest.clock import wall_now
-    from ingest.importing import import_files
+    from ingest.importing.door import import_files
     from ingest.store.database import migrate, open_pool
 
     await asyncio.to_thread(migrate, url)

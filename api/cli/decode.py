@@ -11,10 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli.decode_batch import decode_lines, error_as_json, json_line, telegrams_as_json
-from ingest.decoding import decode as decode_bytes
-from ingest.decoding import protocol_name
-from ingest.decoding_detect import bytes_from_text
-from ingest.decoding_state import DecodingState
+from ingest.decoding.detect import bytes_from_text
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode as decode_bytes
+from ingest.decoding.table import protocol_name
 from ingest.model import Decoded
 from ingest.profiles import own_profiles, use_own_profiles
 from protocols.errors import ProtocolError

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import msgspec
 
-from ingest.decoding import decode
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from ingest.model import Decoded
 from ingest.profiles import known_profiles
 from protocols.errors import ContentError, ProtocolError

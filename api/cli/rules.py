@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from api.access import Actor
-    from ingest.assessment_trial import RuleTrial
+    from ingest.assessment.trial import RuleTrial
 
 app = typer.Typer(
     no_args_is_help=True, help="Rule sets: thresholds of the checks, tried on history, switched on by two."
@@ -138,7 +138,7 @@ def try_(
 ) -> None:
     """What these thresholds would have changed in consumption, bills and alerts. Nothing is written."""
     from compute.rules import RuleError
-    from ingest.assessment_trial import try_rules
+    from ingest.assessment.trial import try_rules
     from ingest.clock import clock_from_text
 
     thresholds = settings_of(file)

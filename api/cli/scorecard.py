@@ -88,7 +88,7 @@ def _folders(request: Request, console: Console) -> Iterator[tuple[Path, Path, s
 
 
 def _measured(folder: Path, labels: Path, now: datetime | None, console: Console) -> Scorecard:
-    from ingest.assessment import assess
+    from ingest.assessment.run import assess
     from ingest.scoring import score_database
     from ingest.store.database import connect_sync
 
@@ -116,8 +116,8 @@ def _database() -> Iterator[str]:
 
 def _import(url: str, folder: Path, console: Console) -> None:
     from ingest.clock import wall_now
-    from ingest.importing import ImportOptions, files_in, import_files
-    from ingest.importing_report import ImportReport
+    from ingest.importing.door import ImportOptions, files_in, import_files
+    from ingest.importing.report import ImportReport
     from ingest.store.database import migrate, open_pool
 
     async def run() -> list[ImportReport]:

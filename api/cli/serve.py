@@ -167,9 +167,9 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
     from api.jobs import run_jobs
     from ingest.clock import clock_from_text
     from ingest.clock_watch import watch_from_store
-    from ingest.decoding_memory import kept_state
+    from ingest.decoding.memory import kept_state
     from ingest.directory import Directory
-    from ingest.pipeline import Pipeline
+    from ingest.pipeline.intake import Pipeline
     from ingest.profiles import load_own_profiles
     from ingest.sealing import sealer_for
     from ingest.store.database import open_pool

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.deliveries.schemas import Pushed, PushedMeter, delivery_from_pushed
-from ingest.decoding import ALIASES, PROTOCOLS, decode
+from ingest.decoding.table import ALIASES, PROTOCOLS, decode
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.model import Decoded, Outcome, Resolved
 from ingest.store import audit, deliveries, discovered, lookup, quarantine, registry, writes
@@ -23,7 +23,7 @@ from protocols.units import Quantity
 
 if TYPE_CHECKING:
     from ingest.directory import Directory
-    from ingest.pipeline import Pipeline
+    from ingest.pipeline.intake import Pipeline
 
 Row = dict[str, Any]
 KNOWN_PROTOCOLS: Final = frozenset({*PROTOCOLS, *ALIASES, "reading"})

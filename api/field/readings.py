@@ -26,7 +26,7 @@ from ingest.store.packing import microseconds
 from ingest.store.touched import touch
 
 if TYPE_CHECKING:
-    from ingest.pipeline import Pipeline
+    from ingest.pipeline.intake import Pipeline
 
 Row = dict[str, Any]
 Kind = Literal["reading", "edit", "estimate"]

@@ -19,7 +19,7 @@ from compute.feedback import Judged, propose
 from compute.first_stage import every_threshold
 from compute.rules import RuleError, RuleSet, changed_settings, defaults_of
 from ingest.alerting import CAUSES, Verdict
-from ingest.assessment_trial import try_rules
+from ingest.assessment.trial import try_rules
 from ingest.clock import wall_now
 from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from ingest.store import audit, estimates, jobs, rule_sets

@@ -32,7 +32,7 @@ _TOGETHER = 128
 
 
 class Offering(Protocol):
-    """What the source needs of `ingest.pipeline.Pipeline`; the future resolves when all of the deliveries are safe."""
+    """What the source needs of `Pipeline`; the future resolves when all of the deliveries are safe."""
 
     def offer_all(self, deliveries: Sequence[Delivery]) -> Awaitable["asyncio.Future[list[Outcome]]"]:
         """Waits while the queue is full."""

@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from api.access import SYSTEM
 from api.app import create_app, load_secrets
 from api.people import service as people
-from ingest.assessment import assess
+from ingest.assessment.run import assess
 from ingest.config import Settings
 from ingest.directory import Directory
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.store import registry
 from ingest.store.database import Pool, open_pool
 

@@ -20,7 +20,7 @@ from api.app import create_app
 from api.people import service as people
 from ingest.config import Settings
 from ingest.directory import Directory
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.store import registry
 from ingest.store.database import open_pool
 

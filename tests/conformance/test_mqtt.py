@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from ingest.decoding import decode
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from protocols.errors import ProtocolError
 from protocols.mqtt import FamilyState, messages_from_publish
 from protocols.units import converted

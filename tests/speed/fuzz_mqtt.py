@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ingest.decoding import decode
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from protocols.errors import ProtocolError
 from protocols.lorawan_axioma import LAYOUTS
 from protocols.lorawan_elvaco import payload_from_json

@@ -21,7 +21,7 @@ import numpy as np
 import psycopg
 
 from api.embedded import EmbeddedPostgres
-from ingest import assessment
+from ingest.assessment import run as assessment
 from ingest.store.database import migrate
 from ingest.store.packing import copy_rows, instant_of
 from ingest.store.reading_writes import COLUMNS, TYPES
@@ -123,7 +123,8 @@ class Stages:
 def targets() -> list[tuple[Any, str]]:
     """What a run spends its time in."""
     from compute import engine
-    from ingest import assessment_rows, assessment_zone
+    from ingest.assessment import rows as assessment_rows
+    from ingest.assessment import zone as assessment_zone
     from ingest.store import series
 
     return [

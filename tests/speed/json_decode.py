@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from ingest.decoding import decode
-from ingest.decoding_reading import _decode_one
+from ingest.decoding.reading import _decode_one
+from ingest.decoding.table import decode
 from protocols.mbus import record_bytes
 from protocols.mqtt import messages_from_publish
 from protocols.mqtt.chirpstack import _decode as chirpstack_decode

@@ -29,7 +29,7 @@ from iotcore import Broker
 from api.embedded import THROW_AWAY, EmbeddedPostgres, free_port
 from ingest.directory import Directory
 from ingest.model import Delivery, Outcome
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.sources.mqtt import MqttSource
 from ingest.sources.mqtt_settings import MqttSettings
 from ingest.store.database import migrate, open_pool

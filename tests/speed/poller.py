@@ -18,7 +18,7 @@ from api.embedded import THROW_AWAY, EmbeddedPostgres
 from ingest.clock import SystemClock
 from ingest.config import Settings
 from ingest.directory import Directory
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.sources.mbus import IDLE_BITS
 from ingest.store.database import migrate, open_pool
 from ingest.supervisor import Worker, running_worker

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.assessment import assess
+from ingest.assessment.run import assess
 
 Hours = Callable[[int, int], list[datetime]]
 J_PER_COUNT = 36_000

@@ -10,8 +10,8 @@ from compute import engine
 from compute.days import unknown_points
 from compute.scene import Inputs
 from compute.series import grid, index_series, no_index, no_samples
-from ingest import assessment_cluster
-from ingest.assessment_cluster import Cluster
+from ingest.assessment import cluster as assessment_cluster
+from ingest.assessment.cluster import Cluster
 from ingest.errors import UnavailableError
 
 HOUR = 3_600_000_000

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compute.quality import Method
-from ingest.assessment import assess
+from ingest.assessment.run import assess
 
 Hours = Callable[[int, int], list[datetime]]
 COUNT_J = 36_000

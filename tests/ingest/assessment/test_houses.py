@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ingest.assessment_loading import places_of, points_table
+from ingest.assessment.loading import places_of, points_table
 from ingest.store import series
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from ingest import assessment_zone
-from ingest.assessment import assess
+from ingest.assessment import zone as assessment_zone
+from ingest.assessment.run import assess
 
 Hours = Callable[[int, int], list[datetime]]
 ROWS = (
     "SELECT point_id, resolution, start_at, energy_j, volume_ml, flags, method, version FROM consumption"
     " WHERE known_to = 'infinity' ORDER BY 1, 2, 3"
 )
-RUN = "import sys\nfrom datetime import datetime\nfrom ingest.assessment import assess\n"
+RUN = "import sys\nfrom datetime import datetime\nfrom ingest.assessment.run import assess\n"
 RUN += "assess(sys.argv[1], now=datetime.fromisoformat(sys.argv[2]))"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from compute.rules import RuleError
-from ingest.assessment import assess
-from ingest.assessment_trial import try_rules
+from ingest.assessment.run import assess
+from ingest.assessment.trial import try_rules
 
 Hours = Callable[[int, int], list[datetime]]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.decoding import decode
-from ingest.decoding_memory import NAME, StateFile, kept_state
-from ingest.decoding_state import DecodingState
+from ingest.decoding.memory import NAME, StateFile, kept_state
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from protocols.errors import SecurityError
 from protocols.mbus import record_bytes, wireless_mode7_telegram
 from protocols.telegram import MeterId
@@ -37,7 +37,7 @@ async def test_a_counter_seen_before_an_orderly_stop_is_refused_after_it(tmp_pat
 KILLED = """
 import sys
 from pathlib import Path
-from ingest.decoding_memory import StateFile
+from ingest.decoding.memory import StateFile
 
 file = StateFile(Path(sys.argv[1]))
 state = file.load()

@@ -6,8 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from ingest.decoding import ALIASES, PROTOCOLS, decode, protocol_name
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import ALIASES, PROTOCOLS, decode, protocol_name
 from protocols.errors import ProfileError, ProtocolError, SecurityError, UnsupportedError
 from protocols.lorawan_elvaco import payload_from_records
 from protocols.mbus import (

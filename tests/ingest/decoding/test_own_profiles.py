@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from ingest.decoding import decode
+from ingest.decoding.table import decode
 from ingest.profiles import OwnProfiles, known_profiles, load_own_profiles, use_own_profiles
 from protocols.mbus import record_bytes, wired_frame
 from protocols.modbus import image_from_blocks

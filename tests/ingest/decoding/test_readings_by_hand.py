@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decoding import decode
+from ingest.decoding.table import decode
 from protocols.errors import ContentError
 from protocols.mqtt.encode import json_bytes
 

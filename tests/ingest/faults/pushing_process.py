@@ -13,7 +13,7 @@ import structlog
 from ingest.config import Settings
 from ingest.directory import Directory
 from ingest.model import Delivery
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.store.database import Pool
 from protocols.telegram import MeterId
 from simulators.counting import CountingMbus

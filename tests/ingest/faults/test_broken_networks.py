@@ -16,8 +16,8 @@ from ingest.directory import Directory
 from ingest.errors import UnavailableError
 from ingest.model import Delivery
 from ingest.on_demand import ReadFailedError, read_now, search_bus
-from ingest.pipeline import Pipeline
-from ingest.pipeline_gathering import PipelineLimits
+from ingest.pipeline.gathering import PipelineLimits
+from ingest.pipeline.intake import Pipeline
 from ingest.spool import Spool
 from ingest.store.database import open_pool
 from ingest.supervisor import Worker, running_worker

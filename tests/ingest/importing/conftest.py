@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.importing import ImportOptions, import_file
-from ingest.importing_report import ImportReport
+from ingest.importing.door import ImportOptions, import_file
+from ingest.importing.report import ImportReport
 from ingest.store.database import Pool, open_pool
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

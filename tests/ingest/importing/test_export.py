@@ -12,7 +12,7 @@ import pytest
 
 from ingest.errors import InvalidInputError
 from ingest.exporting import rows_of, write, write_file
-from ingest.importing import ImportOptions, import_file
+from ingest.importing.door import ImportOptions, import_file
 
 SPAN = {"start": datetime(2026, 1, 1, tzinfo=UTC), "end": datetime(2026, 2, 1, tzinfo=UTC)}
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ingest import exporting
-from ingest.importing import ImportOptions, import_file
+from ingest.importing.door import ImportOptions, import_file
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 STREET = "S1,A1,substation,\nB1,A1,building,S1\nF1,A1,dwelling,B1\nF2,A1,dwelling,B1\n"

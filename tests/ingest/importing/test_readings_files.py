@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import importing_columns, importing_readings
-from ingest.importing import ImportOptions, import_file
+from ingest.importing import columns as importing_columns
+from ingest.importing import readings as importing_readings
+from ingest.importing.door import ImportOptions, import_file
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 ENERGY = (

@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 
 from ingest.errors import InvalidInputError
-from ingest.importing import ImportOptions, files_in, import_file, import_files
+from ingest.importing.door import ImportOptions, files_in, import_file, import_files
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 

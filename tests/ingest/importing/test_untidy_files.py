@@ -7,7 +7,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from ingest.importing import ImportOptions, import_file
+from ingest.importing.door import ImportOptions, import_file
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 

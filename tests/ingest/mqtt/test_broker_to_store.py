@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from ingest.pipeline import Pipeline
-from ingest.pipeline_gathering import PipelineLimits
+from ingest.pipeline.gathering import PipelineLimits
+from ingest.pipeline.intake import Pipeline
 from ingest.sources.mqtt import MqttSource
 from ingest.sources.mqtt_settings import MqttSettings
 from protocols.mbus import record_bytes, wireless_telegram

@@ -14,7 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from api.embedded import free_port
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.sources.backoff import Backoff
 from ingest.sources.mqtt import MqttSource
 from ingest.sources.mqtt_settings import MqttSettings

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from ingest.decoding import decode
+from ingest.decoding.table import decode
 from ingest.errors import SettingsError
 from ingest.sources.mqtt_intake import MqttIntake
 from ingest.sources.mqtt_settings import MqttSettings, settings_from_url

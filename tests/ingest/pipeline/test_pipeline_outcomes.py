@@ -8,8 +8,8 @@ import pytest
 
 from compute.quality import Quality
 from ingest.errors import UnavailableError
-from ingest.pipeline import Pipeline
-from ingest.pipeline_gathering import PipelineLimits
+from ingest.pipeline.gathering import PipelineLimits
+from ingest.pipeline.intake import Pipeline
 
 MINUTE = timedelta(minutes=1)
 

@@ -9,7 +9,7 @@ from ingest.clock import wall_now
 from ingest.clock_watch import ClockWatch, watch_from_store
 from ingest.directory import Directory
 from ingest.model import Delivery, Resolved
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.resolving import DeliveryResolver
 from protocols.telegram import MeterId
 from simulators.counting import CountingCjt188

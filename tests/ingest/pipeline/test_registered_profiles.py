@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ingest.model import Delivery
-from ingest.pipeline import Pipeline
-from ingest.pipeline_gathering import PipelineLimits
+from ingest.pipeline.gathering import PipelineLimits
+from ingest.pipeline.intake import Pipeline
 from protocols.telegram import MeterId
 
 T0 = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from ingest.clock import SystemClock
-from ingest.decoding import decode
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
+from ingest.decoding.table import decode
 from ingest.model import Outcome
 from ingest.sources.mqtt import MqttSource
 from ingest.sources.mqtt_settings import MqttSettings

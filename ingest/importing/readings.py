@@ -21,12 +21,12 @@ import numpy.typing as npt
 from psycopg import AsyncConnection
 
 from ingest.directory import Directory, MeterEntry
-from ingest.importing_chunks import SAID, Chunk, chunk_of, quantity_of, register_name_of
-from ingest.importing_columns import Int64
-from ingest.importing_faults import RowFaults
-from ingest.importing_files import batches
-from ingest.importing_report import ImportReport, Progress
-from ingest.importing_steps import StepKey, finest_decimals
+from ingest.importing.chunks import SAID, Chunk, chunk_of, quantity_of, register_name_of
+from ingest.importing.columns import Int64
+from ingest.importing.faults import RowFaults
+from ingest.importing.files import batches
+from ingest.importing.report import ImportReport, Progress
+from ingest.importing.steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses
 from ingest.store.habit import Habit

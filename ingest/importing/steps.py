@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ingest.importing_columns import codes, values
-from ingest.importing_files import batches
+from ingest.importing.columns import codes, values
+from ingest.importing.files import batches
 
 # Serial, manufacturer, quantity, unit, as the file writes them.
 StepKey = tuple[str, str, str, str]

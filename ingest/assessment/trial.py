@@ -18,9 +18,9 @@ from compute.findings import Finding
 from compute.first_stage import every_threshold
 from compute.rules import RuleSet, Settings
 from compute.scene import Hourly
-from ingest.assessment_bills import BillChange, Differences, Span, compare, spans_of
-from ingest.assessment_loading import Place, places_of
-from ingest.assessment_zone import HISTORY, Zone
+from ingest.assessment.bills import BillChange, Differences, Span, compare, spans_of
+from ingest.assessment.loading import Place, places_of
+from ingest.assessment.zone import HISTORY, Zone
 from ingest.errors import NotFoundError
 from ingest.store import series
 from ingest.store.database import connect_sync

@@ -10,9 +10,9 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from ingest.importing_chunks import Chunk, measures, quantity_of
-from ingest.importing_columns import Mask
-from ingest.importing_report import ImportReport, Problem
+from ingest.importing.chunks import Chunk, measures, quantity_of
+from ingest.importing.columns import Mask
+from ingest.importing.report import ImportReport, Problem
 from protocols.registers import Register
 
 _OLDEST_US = 946_684_800_000_000

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from ingest.importing_cells import Row
-from ingest.importing_report import ImportReport, Problem
+from ingest.importing.cells import Row
+from ingest.importing.report import ImportReport, Problem
 
 COLUMNS = ("point", "area", "address", "kind", "state", "heated_area_m2", "design_load_kw")
 KINDS = ("dwelling", "shop", "enterprise", "building", "substation", "other")

@@ -19,7 +19,7 @@ from compute.days import Days
 from compute.findings import Finding, Kind, Severity
 from compute.incidents import EXPLAINS, STANDING_DAYS, incidents
 from compute.validation import long_estimation
-from ingest.assessment_loading import Place
+from ingest.assessment.loading import Place
 from ingest.store.findings import AlertBook, StoredFinding
 from ingest.store.incidents import record_incident
 from ingest.store.packing import instant_of

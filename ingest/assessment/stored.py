@@ -19,7 +19,7 @@ from compute.scene import History
 from compute.season import Season, degree_days
 from compute.series import Grid
 from compute.view import UNUSABLE
-from ingest.assessment_loading import Place, grid_of
+from ingest.assessment.loading import Place, grid_of
 from ingest.store import series
 from ingest.store.consumption import DAY, UNKNOWN, load_current, newest_hours
 from ingest.store.packing import instant_of, microseconds

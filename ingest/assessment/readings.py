@@ -17,7 +17,7 @@ from compute.days import Points
 from compute.quality import Quality
 from compute.scene import Inputs
 from compute.series import Grid, IndexSeries, SampleSeries, index_series, sample_series
-from ingest.assessment_loading import INDEX_ROLES, SAMPLE_ROLES, Place, worth
+from ingest.assessment.loading import INDEX_ROLES, SAMPLE_ROLES, Place, worth
 from ingest.store import series as store
 from ingest.store.packing import microseconds
 

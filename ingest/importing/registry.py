@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 
-from ingest.importing_cells import Row
-from ingest.importing_files import batches, column_names, text_rows
-from ingest.importing_meters import COLUMNS as METER_COLUMNS
-from ingest.importing_meters import BarePoints, Identity, MeterRow, check_meters, meter_row
-from ingest.importing_points import PointRow, check_points, point_row
-from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.importing.cells import Row
+from ingest.importing.files import batches, column_names, text_rows
+from ingest.importing.meters import COLUMNS as METER_COLUMNS
+from ingest.importing.meters import BarePoints, Identity, MeterRow, check_meters, meter_row
+from ingest.importing.points import PointRow, check_points, point_row
+from ingest.importing.report import ImportReport, Problem, Progress
 from ingest.store import importing as store
 from ingest.store import importing_points as stored_points
 from ingest.store.packing import microseconds

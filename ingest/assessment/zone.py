@@ -27,15 +27,15 @@ from compute.rules import RuleSet
 from compute.scene import Hourly, Inputs, Scene
 from compute.season import Season
 from compute.series import Grid
-from ingest.assessment_ahead import loaded
-from ingest.assessment_beyond import Filled, Waiting, fill_row, laid_over, needy, waiting_of
-from ingest.assessment_cluster import Cluster
-from ingest.assessment_findings import publish
-from ingest.assessment_loading import Place, grid_of, points_table, registers_of, states_table
-from ingest.assessment_readings import inputs_of
-from ingest.assessment_rows import changes, computed
-from ingest.assessment_stored import history_of, last_years, weather_of
-from ingest.assessment_windows import trusted_from, window_start
+from ingest.assessment.ahead import loaded
+from ingest.assessment.beyond import Filled, Waiting, fill_row, laid_over, needy, waiting_of
+from ingest.assessment.cluster import Cluster
+from ingest.assessment.findings import publish
+from ingest.assessment.loading import Place, grid_of, points_table, registers_of, states_table
+from ingest.assessment.readings import inputs_of
+from ingest.assessment.rows import changes, computed
+from ingest.assessment.stored import history_of, last_years, weather_of
+from ingest.assessment.windows import trusted_from, window_start
 from ingest.store import series
 from ingest.store.consumption import DAY, HOUR, write_versions
 from ingest.store.estimates import drop_inputs, load_switches, write_inputs

@@ -6,7 +6,7 @@ missing leaves the header and the flag ``key.missing``; a wrong one is an error.
 
 from collections.abc import Callable
 
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
 from protocols.mbus import telegram_from_frame
 from protocols.telegram import MeterId, Telegram
 

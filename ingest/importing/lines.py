@@ -15,9 +15,9 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from ingest.importing_cells import Row
-from ingest.importing_files import batches, text_rows
-from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.importing.cells import Row
+from ingest.importing.files import batches, text_rows
+from ingest.importing.report import ImportReport, Problem, Progress
 from ingest.sealing import Sealer
 from ingest.store import importing as store
 from ingest.store import importing_lines as lines

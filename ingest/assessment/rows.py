@@ -15,7 +15,7 @@ from psycopg import Connection
 from compute.consumption import Rows, day_rows, hour_rows
 from compute.quality import Quality
 from compute.scene import Hourly
-from ingest.assessment_loading import Place
+from ingest.assessment.loading import Place
 from ingest.store.consumption import HOUR, UNKNOWN, NewRows, load_current
 from ingest.store.packing import instant_of
 from ingest.store.series import Table

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from compute.billing import Gate
 from compute.quality import Quality
 from compute.scene import Hourly
-from ingest.assessment_rows import Computed, computed
+from ingest.assessment.rows import Computed, computed
 from ingest.store.consumption import HOUR, UNKNOWN
 from ingest.store.packing import microseconds
 

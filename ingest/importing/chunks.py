@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.directory import MeterEntry
-from ingest.importing_columns import Int64, Mask, Values, codes, times, values
-from ingest.importing_files import Batch
+from ingest.importing.columns import Int64, Mask, Values, codes, times, values
+from ingest.importing.files import Batch
 from protocols.units import CANONICAL_UNIT, Quantity, dimension, is_unit
 
 # What a meter says about itself: statements, not registers.

@@ -12,9 +12,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from ingest.assessment_cluster import Cluster
-from ingest.assessment_loading import Place, places_of
-from ingest.assessment_zone import Zone, ZoneResult
+from ingest.assessment.cluster import Cluster
+from ingest.assessment.loading import Place, places_of
+from ingest.assessment.zone import Zone, ZoneResult
 from ingest.store import consumption, series, touched
 from ingest.store.database import connect_sync
 

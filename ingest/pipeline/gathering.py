@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ingest.config import Settings
-from ingest.pipeline_items import Item, ItemMaker
+from ingest.pipeline.items import Item, ItemMaker
 
 # Decoding is pure Python: so long a turn of the event loop, then the sockets get theirs.
 DECODE_S = 0.002

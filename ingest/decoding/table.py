@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ingest.decoding_detect import bytes_from_text, protocol_of
-from ingest.decoding_state import DecodingState
+from ingest.decoding.detect import bytes_from_text, protocol_of
+from ingest.decoding.state import DecodingState
 from ingest.model import Decoded
 from ingest.profiles import interpreted, mapping_of, profile_for, profile_named
 from protocols.errors import ProfileError, ProtocolError, SecurityError, UnsupportedError
@@ -58,7 +58,7 @@ def _from(module: str, name: str) -> Any:
 
 
 def _mbus(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
-    from ingest.decoding_mbus import telegram_from_mbus
+    from ingest.decoding.mbus import telegram_from_mbus
 
     telegram, flags = telegram_from_mbus(payload, request.key, state)
     return [Part(telegram, flags=flags)]
@@ -90,7 +90,7 @@ def _modbus(payload: bytes, request: Request, state: DecodingState) -> list[Part
 
 
 def _modbus_rtu(payload: bytes, request: Request, state: DecodingState) -> list[Part]:
-    from ingest.decoding_modbus import telegram_from_rtu
+    from ingest.decoding.modbus import telegram_from_rtu
 
     profile = profile_named(request.profile) if request.profile else None
     return [Part(telegram_from_rtu(payload, profile))]
@@ -229,7 +229,7 @@ def decode(
     else:
         name = protocol_name(protocol)
     if name == "reading":
-        from ingest.decoding_reading import decoded_from_reading
+        from ingest.decoding.reading import decoded_from_reading
 
         return decoded_from_reading(payload)
     return [_decoded(part, request, local) for part in PROTOCOLS[name](payload, request, memory)]

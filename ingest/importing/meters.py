@@ -14,8 +14,8 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 
-from ingest.importing_cells import Row
-from ingest.importing_report import ImportReport, Problem
+from ingest.importing.cells import Row
+from ingest.importing.report import ImportReport, Problem
 from protocols.registers import Register
 from protocols.units import CANONICAL_UNIT, Quantity, dimension, is_unit
 

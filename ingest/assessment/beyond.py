@@ -18,8 +18,8 @@ from compute.estimation_beyond import Beyond, BeyondLimits, YearAgo, estimate_be
 from compute.quality import Method, Quality
 from compute.scene import Hourly
 from compute.series import Grid
-from ingest.assessment_loading import Place
-from ingest.assessment_rows import Computed
+from ingest.assessment.loading import Place
+from ingest.assessment.rows import Computed
 from ingest.store.consumption import DAY, UNKNOWN
 from ingest.store.estimates import EstimateInput
 from ingest.store.packing import instant_of, microseconds

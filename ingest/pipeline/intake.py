@@ -14,14 +14,14 @@ from typing import Self
 import structlog
 
 from ingest.config import Settings
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
 from ingest.directory import Directory
 from ingest.errors import UnavailableError
 from ingest.model import Delivery, Outcome, Rejected, Resolved
-from ingest.pipeline_counters import PipelineCounters
-from ingest.pipeline_gathering import DECODE_S, BatchGatherer, PipelineLimits
-from ingest.pipeline_items import Item, ItemMaker, Receipt, only_one
-from ingest.pipeline_writing import BatchWriter, DatabaseAwayError
+from ingest.pipeline.counters import PipelineCounters
+from ingest.pipeline.gathering import DECODE_S, BatchGatherer, PipelineLimits
+from ingest.pipeline.items import Item, ItemMaker, Receipt, only_one
+from ingest.pipeline.writing import BatchWriter, DatabaseAwayError
 from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
 from ingest.spool import Spool, SpoolFullError, open_spool

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from ingest.decoding_state import DecodingState
+from ingest.decoding.state import DecodingState
 
 log = structlog.get_logger(__name__)
 

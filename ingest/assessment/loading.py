@@ -1,7 +1,7 @@
 """What the registry says of the places of a run: which registers count, points and states as arrays, the grid.
 
 Rules: a place is a point and a service; the local calendar of the area makes the days. Readings are the matter of
-`ingest.assessment_readings`.
+`ingest.assessment.readings`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,14 +16,14 @@ from psycopg import AsyncConnection
 
 from ingest.directory import Directory, MeterEntry
 from ingest.errors import InvalidInputError
-from ingest.importing_cells import Row
-from ingest.importing_files import FALLBACK_ENCODING, SUFFIXES, batches, encoding_of, row_count, text_rows
-from ingest.importing_lines import KINDS as LINE_KINDS
-from ingest.importing_lines import import_lines
-from ingest.importing_meters import meter_row
-from ingest.importing_readings import ReadingsImport
-from ingest.importing_registry import import_meters, import_points
-from ingest.importing_report import ImportReport, Problem, Progress
+from ingest.importing.cells import Row
+from ingest.importing.files import FALLBACK_ENCODING, SUFFIXES, batches, encoding_of, row_count, text_rows
+from ingest.importing.lines import KINDS as LINE_KINDS
+from ingest.importing.lines import import_lines
+from ingest.importing.meters import meter_row
+from ingest.importing.readings import ReadingsImport
+from ingest.importing.registry import import_meters, import_points
+from ingest.importing.report import ImportReport, Problem, Progress
 from ingest.sealing import Sealer
 from ingest.store import importing as store
 from ingest.store.database import Pool

@@ -9,7 +9,7 @@ from typing import cast
 import structlog
 
 from ingest.model import Decoded, Delivery, Outcome, Rejected, Resolved
-from ingest.pipeline_writing import BatchWriter
+from ingest.pipeline.writing import BatchWriter
 from ingest.resolving import DeliveryResolver
 
 log = structlog.get_logger(__name__)

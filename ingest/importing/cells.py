@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
-from ingest.importing_report import ImportReport, Problem
+from ingest.importing.report import ImportReport, Problem
 
 T = TypeVar("T")
 # What spreadsheets show: 2025/10/1, 2025.10.01 8:05, 2025年10月1日. With the day first nobody knows which is the month.

@@ -1,0 +1,1 @@
+"""From touched readings to new versions of consumption, findings and alerts."""

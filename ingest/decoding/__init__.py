@@ -1,0 +1,1 @@
+"""Bytes of any protocol become register readings."""

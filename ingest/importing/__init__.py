@@ -1,0 +1,1 @@
+"""Files of points, meters, readings and weather, checked and taken in."""
