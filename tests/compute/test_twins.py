@@ -7,7 +7,6 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from compute import reference
 from compute.consumption import intervals_of
 from compute.kernels.daily import day_figures, empty_figures
 from compute.kernels.differences import Anchors, scaled, unit_ratio
@@ -15,6 +14,7 @@ from compute.kernels.resampling import cadence, interval_bits, means, reshape_sp
 from compute.kernels.rolling import group_medians, medians_before
 from compute.kernels.signatures import line
 from compute.quality import Quality
+from compute.reference import totals as reference
 from compute.series import grid, index_series
 from compute.validation.limits import HourLimits, mark_day
 

@@ -7,12 +7,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute import reference_days as plain
 from compute.estimation import Calendar, GapLimits, like_days
 from compute.kernels.heat import Measured, Temperatures, empty_heat, heat_figures
 from compute.kernels.signatures import SignatureDays, expectations, line
 from compute.kernels.thermal import heat_kwh, water_table
 from compute.quality import Quality
+from compute.reference import hours as plain
 from compute.validation.limits import HourLimits, mark_hours
 
 HOUR = 3_600_000_000

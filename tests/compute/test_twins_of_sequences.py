@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute import reference_sequence as plain
 from compute.breaks import pieces_of
 from compute.consumption import hour_rows, intervals_of
 from compute.kernels.differences import Limits, Readings, keep, unit_ratio
 from compute.quality import Quality
+from compute.reference import readings as plain
 from compute.series import MAX_COUNT, grid, index_series
 
 HOUR = 3_600_000_000

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute import engine, reference
+from compute import engine
 from compute.days import Points, unknown_points
 from compute.findings import Finding, Severity
+from compute.reference.totals import off_grid_of
 from compute.rules import RuleSet
 from compute.scene import Inputs, Scene
 from compute.series import grid, index_series, no_index, no_samples
@@ -141,4 +142,4 @@ def test_odd_distances_are_counted_as_by_hand(minutes: list[int], cadence_min: i
     bounds = START + shift * 60_000_000 + 24 * HOUR * np.arange(4)
     out = np.full(3, 7, np.int32)
     off_grid(times, cadence_min * 60_000_000, bounds, out)
-    assert out.tolist() == reference.off_grid_of(times.tolist(), cadence_min * 60_000_000, bounds.tolist())
+    assert out.tolist() == off_grid_of(times.tolist(), cadence_min * 60_000_000, bounds.tolist())
