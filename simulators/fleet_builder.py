@@ -266,7 +266,7 @@ class FleetBuilder:
         for fault in self._faults:
             meter = self._meters[fault.serial]
             meter.faults = (*meter.faults, fault)
-        blocks = tuple(self._block(number) for number in range(len(self._plans)))
+        blocks = self._blocks()
         return Fleet(
             scenario=self.scenario, seed=self.seed, origin=self.origin, start=self.start, end=self.end,
             areas=tuple(self._areas.values()), points=tuple(self.points()), gateways=tuple(self._gateways.values()),
@@ -274,24 +274,27 @@ class FleetBuilder:
             faults=tuple(self._faults), held_day=self.held_day, blocks_kept=self.blocks_kept,
         )  # fmt: skip
 
-    def _block(self, number: int) -> BlockPlan:
-        area, dwellings, masters, losses, qps = self._plans[number]
-        faults = tuple(
-            (self._meters[fault.serial].row, fault)
-            for fault in self._faults
-            if fault.kind.layer in _ROW_LAYERS and self._meters[fault.serial].block == number
-        )
-        spells = [
-            (slot.row, self._hour(spell.start), self._hour(spell.end) if spell.end else 1 << 40)
-            for slot in self._slots.values()
-            if slot.block == number
-            for spell in slot.point.spells
-            if spell.state in _CLOSED
-        ]
-        mounted = np.array([self._supply_mounted.get((number, row), False) for row in range(len(qps))])
-        return BlockPlan(
-            number, area, dwellings, masters, losses, np.array(qps), mounted, self.noise, tuple(spells), faults
-        )
+    def _blocks(self) -> tuple[BlockPlan, ...]:
+        """Plans with what their rows suffer; faults and spells are dealt out once, so a town takes as long a meter."""
+        faults: list[list[tuple[int, Fault]]] = [[] for _ in self._plans]
+        for fault in self._faults:
+            if fault.kind.layer in _ROW_LAYERS:
+                meter = self._meters[fault.serial]
+                faults[meter.block].append((meter.row, fault))
+        spells: list[list[tuple[int, int, int]]] = [[] for _ in self._plans]
+        for slot in self._slots.values():
+            for spell in slot.point.spells:
+                if spell.state in _CLOSED:
+                    last = self._hour(spell.end) if spell.end else 1 << 40
+                    spells[slot.block].append((slot.row, self._hour(spell.start), last))
+        return tuple(
+            BlockPlan(
+                number, area, dwellings, masters, losses, np.array(qps),
+                np.array([self._supply_mounted.get((number, row), False) for row in range(len(qps))]),
+                self.noise, tuple(spells[number]), tuple(faults[number]),
+            )
+            for number, (area, dwellings, masters, losses, qps) in enumerate(self._plans)
+        )  # fmt: skip
 
     def _hour(self, at: datetime) -> int:
         return round((at - self.start) / timedelta(hours=1))

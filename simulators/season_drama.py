@@ -4,6 +4,7 @@ Every meter has one story at most. A fault begins where it can be seen: those of
 those of the wire at any time, a leak when the network rests.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -238,7 +239,8 @@ def _surroundings(cast: _Cast) -> None:
 
 def _gateway_outages(cast: _Cast, wanted: int) -> None:
     builder = cast.builder
-    gateways = [g for g in builder.gateways() if 4 <= sum(m.link.gateway == g.code for m in cast.free) <= 14]
+    behind = Counter(meter.link.gateway for meter in cast.free)
+    gateways = [gateway for gateway in builder.gateways() if 4 <= behind[gateway.code] <= 14]
     for gateway in gateways[:wanted]:
         span = int((builder.end - builder.start) / HOUR)
         begin = builder.start + int(cast.rng.integers(span // 8, span // 2)) * HOUR
