@@ -55,7 +55,7 @@ def mount(app: FastAPI) -> None:
     _pages(parts)
     nicegui_app.on_page_exception(lambda error: failure_page(parts, error))
     nicegui_app.add_exception_handler(404, lambda request, _: missing_page(parts, request))
-    ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=10.0)
+    ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=60.0)
 
 
 async def _shown(

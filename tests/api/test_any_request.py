@@ -85,7 +85,7 @@ def running(postgres, template_database, tmp_path_factory) -> Iterator[Running]:
 
 
 def test_the_document_is_valid_openapi_3_1(running):
-    document = httpx.get(f"{running.base}/api/v1/openapi.json").json()
+    document = httpx.get(f"{running.base}/api/v1/openapi.json", timeout=60).json()
     assert document["openapi"].startswith("3.1")
     validate(document)
 
@@ -113,7 +113,7 @@ def test_no_request_finds_a_server_error(running):
             @options
             @given(case=strategy)
             def survives(case):
-                answer = case.call(session=session, timeout=20)
+                answer = case.call(session=session, timeout=60)
                 assert answer.status_code < 500 or answer.status_code == 503, (case.method, case.path, answer.text)
                 if answer.status_code >= 400:
                     assert answer.headers["content-type"][0] == "application/problem+json", answer.text

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"desktop": (1360, 900), "phone": (375, 812)}
 
@@ -20,6 +20,7 @@ def browser() -> Iterator[Browser]:
     options = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
+    expect.set_options(timeout=20_000)  # a loaded machine takes longer than the five seconds of the library
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=options)
         yield running

@@ -164,7 +164,7 @@ def test_an_oversized_body_is_refused_before_it_is_read(service: Any) -> None:
 
 
 def test_keys_and_roles_are_asked_for(service: Any) -> None:
-    with httpx.Client(base_url=f"{service.base}/api/v1", trust_env=False) as client:
+    with httpx.Client(base_url=f"{service.base}/api/v1", timeout=60, trust_env=False) as client:
         assert client.get("/alerts").status_code == 401
         assert client.get("/alerts", headers={"Authorization": "Bearer hbk_forged"}).status_code == 401
     with service.client("technician") as client:
@@ -175,7 +175,7 @@ def test_keys_and_roles_are_asked_for(service: Any) -> None:
 
 
 def test_health_and_metrics_answer(service: Any) -> None:
-    with httpx.Client(base_url=service.base, trust_env=False) as client:
+    with httpx.Client(base_url=service.base, timeout=60, trust_env=False) as client:
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 200
         metrics = client.get("/metrics").text
