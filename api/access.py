@@ -69,9 +69,13 @@ class Actor:
         if not self.may(audience):
             raise ForbiddenError(f"the role {self.role} may not do this", code="role.wrong")
 
+    def sees(self, area_id: int | None) -> bool:
+        """Whether things of an area are told to the caller; those of no area only to who sees all."""
+        return self.areas is None or area_id in self.areas
+
     def require_area(self, area_id: int | None, what: str) -> None:
         """Raise NotFoundError for a thing outside the caller's areas: what one may not see, one is not told of."""
-        if self.areas is not None and area_id not in self.areas:
+        if not self.sees(area_id):
             raise NotFoundError(f"no such {what}", field=what)
 
 

@@ -86,7 +86,7 @@ async def field_page(visitor: Visitor) -> None:
     async with visitor.connection() as connection:
         areas = await area_store.areas(connection)
         running = await campaigns.listed(connection, visitor.actor)
-    visible = [area for area in areas if visitor.actor.areas is None or area.area_id in visitor.actor.areas]
+    visible = [area for area in areas if visitor.actor.sees(area.area_id)]
     with frame(visitor, texts("Field work"), current="/field"):
         scripts(visitor)
         heading(texts("Field work"))

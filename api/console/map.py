@@ -55,7 +55,7 @@ async def map_page(visitor: Visitor, *, area: str = "", mode: str = "alerts") ->
     mode = mode if mode in MODES else "alerts"
     async with visitor.connection() as connection:
         known = await area_store.areas(connection)
-        visible = [one for one in known if visitor.actor.areas is None or one.area_id in visitor.actor.areas]
+        visible = [one for one in known if visitor.actor.sees(one.area_id)]
         chosen = area or (visible[0].code if visible else "")
         wanted = None if chosen == "all" else chosen
         rows = await map_points(connection, now=now, areas=visitor.actor.area_list, area=wanted)

@@ -28,7 +28,7 @@ async def reports_page(visitor: Visitor) -> None:
         drawn = await samples.listed(connection, visitor.actor)
         operators = await hand_readings.operators(connection, visitor.actor, now - SPAN, now + timedelta(days=1))
         areas = await area_store.areas(connection)
-    visible = [area for area in areas if visitor.actor.areas is None or area.area_id in visitor.actor.areas]
+    visible = [area for area in areas if visitor.actor.sees(area.area_id)]
     with frame(visitor, texts("Reports"), current="/reports"):
         heading(texts("Reports"), texts("the last 90 days"))
         _downloads(visitor)

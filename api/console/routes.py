@@ -55,7 +55,9 @@ def mount(app: FastAPI) -> None:
     _pages(parts)
     nicegui_app.on_page_exception(lambda error: failure_page(parts, error))
     nicegui_app.add_exception_handler(404, lambda request, _: missing_page(parts, request))
-    ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=60.0)
+    # The few utility classes that pages use stand in console.css: a compiler of styles in every browser costs each page
+    # more than all of our own elements.
+    ui.run_with(app, title="Heatbook", favicon="🔥", show_welcome_message=False, reconnect_timeout=60.0, tailwind=False)
 
 
 async def _shown(

@@ -47,7 +47,7 @@ async def start(
 async def listed(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """Campaigns, newest first."""
     rows = await campaigns.campaigns(connection)
-    return [row for row in rows if actor.areas is None or row["area_id"] is None or row["area_id"] in actor.areas]
+    return [row for row in rows if row["area_id"] is None or actor.sees(row["area_id"])]
 
 
 async def get(connection: AsyncConnection[Any], actor: Actor, code: str) -> Row:

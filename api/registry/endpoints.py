@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.access import Admin, Reader, Technician
+from api.access import Admin, Lead, Reader, Technician
 from api.context import Connection, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import SAFE_TEXT, CursorText, Limit, Word, page
@@ -87,6 +87,14 @@ class KeyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     key: Annotated[str, Field(min_length=32, max_length=32, pattern=r"^[0-9a-fA-F]+$")] | None
+
+
+class FactorBody(BaseModel):
+    """What the display must be multiplied by, and why it was wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+    factor: Decimal = Field(gt=0, le=100_000, decimal_places=6)
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=SAFE_TEXT)]
 
 
 class InstallationBody(BaseModel):
@@ -219,6 +227,12 @@ async def install(body: InstallationBody, actor: Technician, connection: Connect
     return {"installation_id": number}
 
 
+@router.patch("/installations/{installation_id}", status_code=204, summary="Correct the factor of an installation")
+async def correct_factor(installation_id: MeterNumber, body: FactorBody, actor: Lead, connection: Connection) -> None:
+    """For all of its time: consumption is assessed anew, frozen bills get adjustments."""
+    await service.correct_factor(connection, actor, installation_id, body.factor, body.reason)
+
+
 @router.get("/gateways", summary="Gateways and their buses")
 async def list_gateways(actor: Reader, connection: Connection) -> list[dict[str, Any]]:
     """By code; settings may hold passwords and are not shown."""
@@ -231,5 +245,5 @@ async def list_gateways(actor: Reader, connection: Connection) -> list[dict[str,
             "buses": [asdict(bus) for bus in buses if bus.gateway_id == row.gateway_id],
         }
         for row in rows
-        if actor.areas is None or row.area_id is None or row.area_id in actor.areas
+        if row.area_id is None or actor.sees(row.area_id)
     ]

@@ -29,7 +29,7 @@ async def area_of_code(connection: AsyncConnection[Any], actor: Actor, code: str
 async def areas(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """The caller's areas."""
     rows = await registry.areas(connection)
-    return [asdict(area) for area in rows if actor.areas is None or area.area_id in actor.areas]
+    return [asdict(area) for area in rows if actor.sees(area.area_id)]
 
 
 async def create_area(connection: AsyncConnection[Any], actor: Actor, **facts: Any) -> int:
@@ -153,6 +153,20 @@ async def install(
     told = {"meter": meter_id, "start": start, "service": service, "factor": factor, "reason": reason}
     await audit.record(connection, actor.name, "meter.install", f"point/{point}", told)
     return number
+
+
+async def correct_factor(
+    connection: AsyncConnection[Any], actor: Actor, installation_id: int, factor: Decimal, reason: str
+) -> None:
+    """Another factor for all of an installation's time; bills that were frozen with the old one get adjustments."""
+    actor.require("lead")
+    if not reason.strip():
+        raise InvalidInputError("a correction needs a reason", field="reason")
+    before = await registry.correct_factor(connection, installation_id, factor)
+    place = await registry.get_point(connection, point_id=before.point_id)
+    actor.require_area(place.area_id, "installation")
+    told = {"installation": installation_id, "from": before.factor, "to": factor, "reason": reason}
+    await audit.record(connection, actor.name, "meter.factor", f"point/{before.point}", told)
 
 
 async def point(connection: AsyncConnection[Any], actor: Actor, code: str) -> Row:

@@ -40,7 +40,7 @@ async def report(
     actor.require("lead")
     if not 1990 <= day.year <= 2190:
         raise InvalidInputError("the day is outside 1990-2190", field="day")
-    known = [row for row in await registry.areas(connection) if actor.areas is None or row.area_id in actor.areas]
+    known = [row for row in await registry.areas(connection) if actor.sees(row.area_id)]
     chosen = [row for row in known if area is None or row.code == area]
     if area is not None and not chosen:
         raise InvalidInputError(f"there is no area {area!r}", field="area")

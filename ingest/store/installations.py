@@ -134,6 +134,19 @@ async def remove(
     return found
 
 
+async def correct_factor(connection: AsyncConnection[Any], installation_id: int, factor: Decimal) -> Installation:
+    """Give an installation another factor for all of its time; the installation as it was.
+
+    Raises NotFoundError where there is no such installation.
+    """
+    found = await _locked(connection, installation_id)
+    await connection.execute(
+        "UPDATE installation SET factor = %s WHERE installation_id = %s", (factor, installation_id)
+    )
+    await touch(connection, {found.meter_id: microseconds(found.start)})
+    return found
+
+
 async def exchange(
     connection: AsyncConnection[Any],
     *,

@@ -5,7 +5,15 @@ Each kind of thing has its own file beside this one; callers outside the store i
 
 from ingest.store.areas import Area, Route, areas, create_area, create_route, routes, update_area
 from ingest.store.gateways import Bus, Gateway, buses, create_bus, create_gateway, gateways, update_gateway
-from ingest.store.installations import Indexes, Installation, exchange, install, installations, remove
+from ingest.store.installations import (
+    Indexes,
+    Installation,
+    correct_factor,
+    exchange,
+    install,
+    installations,
+    remove,
+)
 from ingest.store.meters import (
     Meter,
     StoredRegister,
@@ -42,6 +50,7 @@ __all__ = [
     "StoredRegister",
     "areas",
     "buses",
+    "correct_factor",
     "create_area",
     "create_bus",
     "create_gateway",
