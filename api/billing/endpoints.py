@@ -69,7 +69,7 @@ async def freeze(body: FreezeBody, code: PathCode, actor: Settler, connection: C
 @router.post("/periods/{code}/recalculate", response_model=PeriodItem, summary="Calculate now")
 async def recalculate(code: PathCode, actor: Settler, connection: Connection) -> dict[str, Any]:
     """Open quantities anew; adjustments for frozen ones that would differ."""
-    return await service.refresh(connection, code, now=_now(), force=True)
+    return await service.recalculate(connection, actor, code, now=_now())
 
 
 @router.get(

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.billing import calculation
-from api.billing.causes import cause_of
+from api.billing.causes import changes_between
 from api.billing.settings import checked
 from api.billing.window import window_of
 from compute.rounding import energy_units, rounded
@@ -71,24 +71,38 @@ def _require_everywhere(actor: Actor) -> None:
 
 
 async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime, force: bool = False) -> Row:
-    """Bring a period's open quantities up to the newest assessment run; the period.
+    """Bring a period's open quantities up to the newest assessment run and the registry; the period.
 
-    An open period is recalculated; a frozen one gets adjustments where its figures have changed. Does nothing where
-    no run has finished since.
+    An open period is recalculated; a frozen one gets adjustments where its figures have changed. Where no run has
+    finished since, only points whose area, states or installations were changed are looked at.
     """
     row = await period(connection, code)
-    run = await billing_sources.last_run(connection)
-    if not force and row["calculated_run"] is not None and row["calculated_run"] == run:
+    if not force and await _stale_points(connection, row) == []:
         return row
     row = await period(connection, code, lock=True)
-    if not force and row["calculated_run"] is not None and row["calculated_run"] == run:
+    facts, run = await billing.known_facts(connection), await billing_sources.last_run(connection)
+    stale = None if force else await _stale_points(connection, row)
+    if stale == []:
         return row  # another caller was faster
-    points = await calculation.all_points(connection)
-    adjusted = await _store(connection, row, points, now)
+    adjusted = await _store(connection, row, await calculation.all_points(connection, only=stale), now)
     if adjusted:
         await outbox.announce(connection, "billing.adjusted", {"period": code, "quantities": len(adjusted)})
-    await billing.set_calculated(connection, row["period_id"], run, now)
+    await billing.set_calculated(connection, row["period_id"], run, facts, now)
     return await period(connection, code)
+
+
+async def recalculate(connection: AsyncConnection[Any], actor: Actor, code: str, *, now: datetime) -> Row:
+    """Calculate every quantity of a period anew; the period."""
+    _require_everywhere(actor)
+    return await refresh(connection, code, now=now, force=True)
+
+
+async def _stale_points(connection: AsyncConnection[Any], period_row: Row) -> list[int] | None:
+    """Points that must be calculated again; None for all of them."""
+    run = period_row["calculated_run"]
+    if run is None or run != await billing_sources.last_run(connection):
+        return None
+    return await billing.changed_points(connection, period_row["period_id"])
 
 
 async def _store(connection: AsyncConnection[Any], period_row: Row, points: Sequence[Row], now: datetime) -> list[Row]:
@@ -109,10 +123,10 @@ async def _store(connection: AsyncConnection[Any], period_row: Row, points: Sequ
                 rows.append({**base, "version": 1, "state": state})
             elif before["state"] in ("open", "blocked"):
                 rows.append({**base, "version": before["version"], "state": state})
-            elif (before["energy_j"], before["volume_ml"]) != (quantity["energy_j"], quantity["volume_ml"]):
-                cause = cause_of(before, quantity, edited.get(quantity["point_id"]))
-                version = {"version": before["version"] + 1, "previous_id": before["quantity_id"], "cause": cause}
-                rows.append({**base, **version, "state": "adjustment"})
+            elif changes := changes_between(before, quantity, edited.get(quantity["point_id"])):
+                version = {"version": before["version"] + 1, "previous_id": before["quantity_id"]}
+                quantity["determinants"]["changes"] = changes
+                rows.append({**base, **version, "state": "adjustment", "cause": changes[0]["cause"]})
                 adjustments.append(rows[-1])
         await billing.write(connection, rows)
     return adjustments
@@ -133,7 +147,7 @@ async def freeze(
     """
     _require_everywhere(actor)
     row = await period(connection, code, lock=True)
-    points = await calculation.all_points(connection)
+    facts, points = await billing.known_facts(connection), await calculation.all_points(connection)
     zones = {point["time_zone"] for point in points}
     ends = [window_of(row["start_date"], row["end_date"], zone, now).planned_end for zone in zones]
     if not early and any(end > now for end in ends):
@@ -144,7 +158,7 @@ async def freeze(
         raise ConflictError(f"the period {code} is frozen already", code="billing.frozen", field="code")
     if row["state"] != "frozen":
         await billing.set_frozen(connection, row["period_id"], actor.name, now)
-    await billing.set_calculated(connection, row["period_id"], await billing_sources.last_run(connection), now)
+    await billing.set_calculated(connection, row["period_id"], await billing_sources.last_run(connection), facts, now)
     blocked = await billing.blocked(connection, row["period_id"])
     await outbox.announce(connection, "billing.frozen", {"period": code, "frozen": frozen, "blocked": blocked})
     await audit.record(
@@ -240,6 +254,7 @@ def shown(row: Row) -> Row:
             "old_volume_ml": old_volume,
             "difference_volume_ml": (volume or 0) - (old_volume or 0),
             "cause": row["cause"],
+            "changes": (row.get("determinants") or {}).get("changes", []),
         }
     return result
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.billing import service
-from api.console.code_words import GATE_REASONS
+from api.console.code_words import ADJUSTMENTS, GATE_REASONS
 from api.console.frame import Html, card, empty, frame, grid, heading, link, pill, tabs
 from api.console.names import service_text
 from api.console.refusals import warn
@@ -119,8 +119,15 @@ def _quantity_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
         texts.percent(row["share_measured"]),
         Html(pill(word(texts, row["state"]), _TONES.get(row["state"], "info"))),
         str(row["version"]),
-        word(texts, row.get("reason") or row.get("cause") or "", GATE_REASONS),
+        _why(visitor, row),
     )
+
+
+def _why(visitor: Visitor, row: dict[str, Any]) -> str:
+    """Why the gate holds a figure back, why it was adjusted, or what an approver said when releasing it."""
+    if row["state"] == "adjustment":
+        return word(visitor.texts, row["cause"] or "", ADJUSTMENTS)
+    return word(visitor.texts, row.get("reason") or "", GATE_REASONS) or row.get("cause") or ""
 
 
 def _tools(visitor: Visitor, code: str, period: dict[str, Any]) -> None:

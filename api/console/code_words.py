@@ -119,6 +119,25 @@ GATE_REASONS: Final = {
     "share.estimated": "too much is estimated",
     "share.edited": "too much was edited",
 }
+# Why a frozen figure became another one, and which figures a bill is made of.
+ADJUSTMENTS: Final = {
+    "exchange": "another meter or other dates",
+    "factor": "another factor",
+    "edit": "an approved edit",
+    "rule_set": "other rules",
+    "late_readings": "readings that came late",
+    "heated_area": "another heated area",
+    "state": "the state of the point",
+}
+BILL_FIGURES: Final = {
+    "energy_j": "Energy",
+    "volume_ml": "Volume",
+    "heated_area_m2": "Heated area",
+    "days_in_service": "Days in service",
+    "days_suspended": "days suspended",
+    "meters": "Meters",
+    "factors": "Factor",
+}
 AUDIT_ACTIONS: Final = {
     "person.login": "logged in",
     "person.add": "added a person",
@@ -141,6 +160,7 @@ AUDIT_ACTIONS: Final = {
     "reading.rejected": "rejected a hand-made value",
     "meter.add": "added a meter",
     "meter.install": "installed a meter",
+    "meter.factor": "corrected a factor",
     "meter.exchange": "exchanged a meter",
     "meter.check": "noted a check",
     "meter.key": "stored a device key",
@@ -181,7 +201,8 @@ ENTRY_CODES: Final = {
     "entry.zero": "no use",
 }
 TABLES: Final = (
-    GATEWAYS, LINE_ERRORS, QUARANTINE, MEDIA, DEVICE_FLAGS, GATE_REASONS, AUDIT_ACTIONS, ENTRY_CODES,
+    GATEWAYS, LINE_ERRORS, QUARANTINE, MEDIA, DEVICE_FLAGS, GATE_REASONS, ADJUSTMENTS, BILL_FIGURES, AUDIT_ACTIONS,
+    ENTRY_CODES,
 )  # fmt: skip
 
 

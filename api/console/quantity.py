@@ -7,13 +7,14 @@ from typing import Any
 from nicegui import ui
 
 from api.billing import explanation, service
+from api.console.adjustment import adjustment_card, bill_figures, versions_card
 from api.console.code_words import GATE_REASONS
 from api.console.dialogs import dialog
 from api.console.frame import card, empty, figure, frame, grid, heading
 from api.console.names import service_text
 from api.console.session import Visitor
 from api.console.texts import Texts
-from api.console.words import METHODS, QUALITY, word
+from api.console.words import METHODS, QUALITY, REGISTERS, word
 
 
 async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
@@ -43,10 +44,14 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
                 texts("to the joule") if conserved else texts("no"),
                 tone="good" if conserved else "bad",
             )
+            bill_figures(visitor, quantity)
+        adjustment_card(visitor, quantity)
         _sums(visitor, sums)
         _segments(visitor, made["segments"])
         _release(visitor, quantity)
         _counts(visitor, made)
+        versions_card(visitor, quantity, made["versions"])
+        _edits(visitor, made["edits"])
         _deliveries(visitor, made["deliveries"])
 
 
@@ -153,6 +158,33 @@ def _counts(visitor: Visitor, made: dict[str, Any]) -> None:
         rows.append((texts("rule set"), ", ".join(map(str, made["rule_sets"])) or "–"))
         rows.append((texts("assessment run"), ", ".join(map(str, made["runs"])) or "–"))
         grid([(texts("Figure"), "text"), (texts("Value"), "number")], rows, caption=texts("Quality of the intervals"))
+
+
+def _edits(visitor: Visitor, edits: list[dict[str, Any]]) -> None:
+    """Hand-made values of the period with who made and who approved them."""
+    texts = visitor.texts
+    if not edits:
+        return
+    with card(texts("Edited by hand")):
+        grid(
+            [
+                (texts("Meter"), "text"), (texts("Read at"), "text"), (texts("Kind"), "text"), (texts("State"), "text"),
+                (texts("Reason"), "text"), (texts("Entered by"), "text"), (texts("Approved by"), "text"),
+            ],
+            [
+                (
+                    f"{row['serial']} · {word(texts, row['register'], REGISTERS)}",
+                    texts.moment(row["ts"]),
+                    word(texts, row["kind"]),
+                    word(texts, row["state"]),
+                    row["reason"] or "–",
+                    row["entered_by"],
+                    ", ".join(filter(None, (row["approved_by"], row["confirmed_by"]))) or "–",
+                )
+                for row in edits
+            ],
+            caption=texts("Edited by hand"),
+        )  # fmt: skip
 
 
 def _deliveries(visitor: Visitor, deliveries: list[dict[str, Any]]) -> None:

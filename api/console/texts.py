@@ -95,6 +95,10 @@ class Texts:
         pattern = "y-MM-dd HH:mm" if self.language == "zh" else "d MMM y, HH:mm"
         return str(format_datetime(instant.astimezone(self.zone), pattern, locale=self.locale))
 
+    def instant_text(self, told: str) -> str:
+        """An instant that came as ISO 8601 text."""
+        return self.moment(datetime.fromisoformat(told))
+
     def day(self, instant: datetime | None) -> str:
         """Date in the reader's zone."""
         if instant is None:

@@ -22,7 +22,7 @@ calculated_run,
 """
 _LATEST: Final = """
 SELECT DISTINCT ON (q.point_id, q.service) q.quantity_id, q.point_id, q.service, q.version, q.state, q.energy_j,
-       q.volume_ml, q.rule_set_id, q.created_at,
+       q.volume_ml, q.heated_area_m2, q.days_in_service, q.days_suspended, q.rule_set_id, q.created_at,
        CASE WHEN q.state IN ('frozen', 'adjustment') THEN q.determinants END AS determinants
 FROM billing_quantity q WHERE q.period_id = %(period)s AND q.point_id = ANY(%(points)s)
 ORDER BY q.point_id, q.service, q.version DESC
@@ -72,12 +72,30 @@ async def add_period(
     return int(rows[0]["period_id"])
 
 
-async def set_calculated(connection: AsyncConnection[Any], period_id: int, run_id: int | None, now: datetime) -> None:
-    """Note up to which assessment run the open quantities are current."""
+async def set_calculated(
+    connection: AsyncConnection[Any], period_id: int, run_id: int | None, facts: str, now: datetime
+) -> None:
+    """Note up to which assessment run and which facts (see `known_facts`) the quantities are current."""
     await connection.execute(
-        "UPDATE billing_period SET calculated_at = %s, calculated_run = %s WHERE period_id = %s",
-        (now, run_id, period_id),
+        "UPDATE billing_period SET calculated_at = %s, calculated_run = %s, calculated_facts = %s::xid8"
+        " WHERE period_id = %s",
+        (now, run_id, facts, period_id),
     )
+
+
+async def known_facts(connection: AsyncConnection[Any]) -> str:
+    """The transaction below which everything that was written is seen: ask before reading what it is noted for."""
+    rows = await _rows(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS below")
+    return str(rows[0]["below"])
+
+
+async def changed_points(connection: AsyncConnection[Any], period_id: int) -> list[int]:
+    """Points whose area, states or installations were changed since the period was calculated."""
+    query = """
+        SELECT c.point_id FROM point_fact_change c JOIN billing_period b ON b.period_id = %s
+        WHERE b.calculated_facts IS NULL OR c.transaction >= b.calculated_facts ORDER BY 1
+    """
+    return [row["point_id"] for row in await _rows(connection, query, (period_id,))]
 
 
 async def latest(connection: AsyncConnection[Any], period_id: int, point_ids: list[int]) -> dict[tuple[int, int], Row]:
