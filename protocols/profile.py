@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocols.profile_counts import Assignment, assignment_of, register_of
-from protocols.profile_history import HistoryRule, storage_times
+from protocols.profile_history import HistoryRule, instant_of, storage_times
 from protocols.profile_registers import Refinement, RegisterRule, standard_rule
 from protocols.registers import RegisterReading
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
@@ -200,7 +200,7 @@ class MeterProfile:
             time = times.get(storage) if storage else None
             modifiers = record.modifiers
             if modifiers:
-                time = time or _own_time(record)
+                time = _own_time(record) or time
                 modifiers = tuple(word for word in modifiers if not word.startswith("time="))
             value = record.value
             key = (
@@ -295,8 +295,9 @@ def _trusted(meter_time: datetime | None, reference: datetime | None) -> datetim
 
 
 def _own_time(record: DataRecord) -> datetime | None:
-    """The instant that a value's own timestamp names (``"time=..."`` among the modifiers)."""
+    """The instant that a value's own timestamp names (``"time=..."`` among the modifiers); a bare date as elsewhere."""
     for modifier in record.modifiers:
         if modifier.startswith("time="):
-            return datetime.fromisoformat(modifier[5:])
+            text = modifier[5:]
+            return datetime.fromisoformat(text) if len(text) > 10 else instant_of(text)
     return None

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from protocols.cjt188.decoding import identifier_of
-from protocols.dlt645.codec import FOLLOW_UP_2007
+from protocols.dlt645.codec import FOLLOW_UP_1997, FOLLOW_UP_2007, READ_1997
 from protocols.errors import FrameError
 from protocols.serial_frame import FrameScanner, SerialFrame, encoded, frame_in
 from simulators.line import LineServer, Readable
 
 # A meter may think for half a second; most need a tenth of that.
 THINKING_S = (0.02, 0.06)
-_READS = {"cjt188": frozenset((0x01,)), "dlt645": frozenset((0x01, 0x11, FOLLOW_UP_2007))}
+_READS = {"cjt188": frozenset((0x01,)), "dlt645": frozenset((READ_1997, FOLLOW_UP_1997, 0x11, FOLLOW_UP_2007))}
 _READ_ADDRESS = {"cjt188": frozenset((0x03,)), "dlt645": frozenset((0x13,))}
 PRESENT_VALUES = 0x901F
 _UNKNOWN_IDENTIFIER = {"cjt188": b"\x01\x00", "dlt645": bytes(((0x02 + 0x33) & 0xFF,))}
@@ -49,6 +49,8 @@ class SerialServer(LineServer):
         self.longest_data = longest_data
         self.protocol = protocol
         self._by_wire: dict[bytes, Readable] = {}
+        # Number of the piece that a meter sent last.
+        self._pieces: dict[bytes, int] = {}
         for digits, meter in meters.items():
             # Little-endian is the standard, big-endian what some makers send.
             self._by_wire[bytes.fromhex(digits)] = meter
@@ -113,11 +115,17 @@ class SerialServer(LineServer):
         return encoded(self._piece(asked, answer))
 
     def _piece(self, asked: SerialFrame, answer: SerialFrame) -> SerialFrame:
-        """The part of an answer that one frame takes: the first, or the one that was asked for by number."""
-        number = (asked.data[-1] - 0x33) & 0xFF if asked.control == FOLLOW_UP_2007 else 0
-        at, end = 4 + number * self.longest_data, 4 + (number + 1) * self.longest_data
+        """The part of an answer that one frame takes: the first, or the next one (2007 asks for it by number)."""
+        size = 2 if asked.control in (READ_1997, FOLLOW_UP_1997) else 4
+        number = 0
+        if asked.control == FOLLOW_UP_2007:
+            number = (asked.data[-1] - 0x33) & 0xFF
+        elif asked.control == FOLLOW_UP_1997:
+            number = self._pieces.get(asked.address, 0) + 1
+        self._pieces[asked.address] = number
+        at, end = size + number * self.longest_data, size + (number + 1) * self.longest_data
         control = (asked.control | 0x80) | (0x20 if end < len(answer.data) else 0)
-        data = answer.data[:4] + answer.data[at:end] + (asked.data[-1:] if number else b"")
+        data = answer.data[:size] + answer.data[at:end] + (asked.data[-1:] if number and size == 4 else b"")
         return SerialFrame(self.protocol, answer.address, control, data, answer.kind)
 
     def _refusal(self, asked: SerialFrame, answer: SerialFrame) -> bytes:

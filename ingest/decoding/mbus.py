@@ -19,14 +19,14 @@ def telegram_from_mbus(
 ) -> tuple[Telegram, tuple[str, ...]]:
     """The telegram of one frame and its flags. Raises ProtocolError."""
     if isinstance(key, bytes):
-        telegram = telegram_from_frame(payload, key, layouts=state.layouts)
+        telegram = telegram_from_frame(payload, key, layouts=state.layouts, fragments=state.fragments)
         _check_counter(payload, telegram, key, state)
     else:
-        telegram = telegram_from_frame(payload, layouts=state.layouts)
+        telegram = telegram_from_frame(payload, layouts=state.layouts, fragments=state.fragments)
         if _is_protected(telegram) and key is not None:
             found = key(telegram.meter)
             if found is not None:
-                telegram = telegram_from_frame(payload, found, layouts=state.layouts)
+                telegram = telegram_from_frame(payload, found, layouts=state.layouts, fragments=state.fragments)
                 _check_counter(payload, telegram, found, state)
     closed = any(note.startswith(KEY_MISSING) for note in telegram.diagnostics)
     return telegram, (KEY_MISSING,) if closed else ()
@@ -38,7 +38,7 @@ def _is_protected(telegram: Telegram) -> bool:
 
 
 def _check_counter(payload: bytes, telegram: Telegram, key: bytes, state: DecodingState) -> None:
-    """Mode 7: the counter of an authenticated message must rise, else it is a replay."""
+    """Modes 7 and 10: the counter of an authenticated message must rise, else it is a replay."""
     counter = telegram.details.get("counter")
     if counter is None or telegram.details.get("authentication", "none") == "none":
         return
@@ -47,7 +47,7 @@ def _check_counter(payload: bytes, telegram: Telegram, key: bytes, state: Decodi
     last = state.counters.get(address)
     if last is not None and int(counter) <= last:
         # The codec words the refusal; counters are known only after the header told whose message it is.
-        telegram_from_frame(payload, key, layouts=state.layouts, last_counter=last)
+        telegram_from_frame(payload, key, layouts=state.layouts, fragments=state.fragments, last_counter=last)
     if address not in state.counters and len(state.counters) >= _MAX_COUNTERS:
         del state.counters[next(iter(state.counters))]
     state.counters[address] = int(counter)

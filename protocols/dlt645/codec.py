@@ -1,25 +1,31 @@
-"""DL/T 645 electricity meters, editions 2007 and 1997: frames into telegrams and back, requests, matching.
+"""DL/T 645 electricity meters, editions 2007 and 1997: frames into telegrams.
 
 Rules: every data byte carries +33h on the wire. The edition follows from the control byte (2007 answers 91, 1997
 answers 81). All F digits mean "no value"; a nibble above 9 rejects its item and keeps the rest. An error answer is a
-DeviceError. An answer counts for a request only with the same address, function and identifier.
+DeviceError. A part of a block whose beginning is missing names no quantity.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from protocols.dlt645.items import Item, items_1997, items_2007
+from protocols.dlt645.items import Item, is_block, items_1997, items_2007
 from protocols.errors import ContentError, DeviceError
-from protocols.serial_frame import FILL, SerialFrame, encoded, frame_in, frames_in
+from protocols.serial_frame import SerialFrame, frame_in, frames_in
 from protocols.telegram import DataRecord, Function, MeterId, Telegram
 
-READ_2007, FOLLOW_UP_2007, ADDRESS_2007, READ_1997, FOLLOW_UP_1997 = 0x11, 0x12, 0x13, 0x01, 0x02
-_REPLY, _REFUSED, _MORE, _FUNCTION = 0x80, 0x40, 0x20, 0x1F
-_EDITIONS = {READ_2007: "2007", FOLLOW_UP_2007: "2007", ADDRESS_2007: "2007", READ_1997: "1997", FOLLOW_UP_1997: "1997"}
-BROADCAST = "aaaaaaaaaaaa"
-_UNSHIFT = bytes((value - 0x33) & 0xFF for value in range(256))
-_SHIFT = bytes((value + 0x33) & 0xFF for value in range(256))
+READ_2007, FOLLOW_UP_2007, ADDRESS_2007 = 0x11, 0x12, 0x13
+READ_1997, FOLLOW_UP_1997, AGAIN_1997 = 0x01, 0x02, 0x03
+REPLY, REFUSED, MORE, FUNCTION = 0x80, 0x40, 0x20, 0x1F
+EDITIONS = {
+    **dict.fromkeys((READ_2007, FOLLOW_UP_2007, ADDRESS_2007), "2007"),
+    **dict.fromkeys((READ_1997, FOLLOW_UP_1997, AGAIN_1997), "1997"),
+}
+FOLLOW_UPS = frozenset((FOLLOW_UP_2007, FOLLOW_UP_1997))
+# Bytes of an identifier by edition.
+SIZES = {"2007": 4, "1997": 2}
+UNSHIFT = bytes((value - 0x33) & 0xFF for value in range(256))
+SHIFT = bytes((value + 0x33) & 0xFF for value in range(256))
 
 # Bits of the error byte (2007, clause 7.4; 1997 uses the lowest three alike).
 ERROR_BITS = (
@@ -56,7 +62,7 @@ def telegram_from_frame(frame: bytes) -> Telegram:
         (``frame.follow_up``). DeviceError: the meter answered with an error.
     """
     found = frame_in(frame, "dlt645")
-    if found.control & _FUNCTION == FOLLOW_UP_2007 and found.is_reply:
+    if found.control & FUNCTION in FOLLOW_UPS and found.is_reply:
         parts = [part for part in frames_in(frame, ("dlt645",)) if part.is_reply]
         if len(parts) > 1:
             return telegram_from_serial_frame(_assembled(parts))
@@ -64,29 +70,29 @@ def telegram_from_frame(frame: bytes) -> Telegram:
 
 
 def _assembled(parts: list[SerialFrame]) -> SerialFrame:
-    """One frame of an answer in several: identifier and all data, without the numbers at the ends."""
+    """One frame of an answer in several: identifier and all data, without the numbers that 2007 puts at the ends."""
     first = parts[0]
+    edition = EDITIONS.get(first.control & FUNCTION, "2007")
+    size, wanted = SIZES[edition], FOLLOW_UP_2007 if edition == "2007" else FOLLOW_UP_1997
     data = first.data
     for number, part in enumerate(parts[1:], 1):
-        sequence = part.data[-1:].translate(_UNSHIFT)
-        follows = parts[number - 1].control & _MORE and part.control & _FUNCTION == FOLLOW_UP_2007
-        if (
-            not follows
-            or part.address != first.address
-            or part.data[:4] != first.data[:4]
-            or sequence != bytes((number,))
-        ):
+        follows = parts[number - 1].control & MORE and part.control & FUNCTION == wanted
+        rest = part.data[size:]
+        if edition == "2007":
+            follows = follows and rest[-1:].translate(UNSHIFT) == bytes((number,))
+            rest = rest[:-1]
+        if not follows or part.address != first.address or part.data[:size] != first.data[:size]:
             raise ContentError("frame.follow_up", f"follow-up frame {number} is none of this answer", part.offset)
-        data += part.data[4:-1]
-    return SerialFrame("dlt645", first.address, first.control & ~_MORE | parts[-1].control & _MORE, data)
+        data += rest
+    return SerialFrame("dlt645", first.address, first.control & ~MORE | parts[-1].control & MORE, data)
 
 
 def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
     """As `telegram_from_frame`, from a frame that the scanner already found."""
-    data = frame.data.translate(_UNSHIFT)
-    function = frame.control & _FUNCTION
-    edition = _EDITIONS.get(function, "")
-    if frame.is_reply and frame.control & _REFUSED:
+    data = frame.data.translate(UNSHIFT)
+    function = frame.control & FUNCTION
+    edition = EDITIONS.get(function, "")
+    if frame.is_reply and frame.control & REFUSED:
         raise _refusal(frame, data)
     serial = frame.address[::-1].hex()
     details = {"control": f"{frame.control:02X}", "edition": edition, "di": ""}
@@ -95,7 +101,7 @@ def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
         record = DataRecord("identification", "", serial, raw=data.hex(), code="address")
         return Telegram("dlt645", MeterId(serial, "", None, "electricity"), (record,), details=details)
     meter = MeterId(serial, "", None, "electricity")
-    size = 4 if edition == "2007" else 2
+    size = SIZES.get(edition, 2)
     if not edition or (not data and not frame.is_reply):
         return Telegram("dlt645", meter, (), details=details)
     if len(data) < size:
@@ -113,15 +119,25 @@ def telegram_from_serial_frame(frame: SerialFrame) -> Telegram:
         # A follow-up frame ends with its number.
         details["sequence"] = str(body[-1])
         body = body[:-1]
-    records, diagnostics = _records(di, edition, body, code, frame.offset + 10 + size)
+    at = frame.offset + 10 + size
+    if function in FOLLOW_UPS and is_block(di, edition):
+        records, diagnostics = _unplaced(body, code, at)
+    else:
+        records, diagnostics = _records(di, edition, body, code, at)
     return Telegram(
         "dlt645",
         meter,
         records,
-        more_follows=bool(frame.control & _MORE),
+        more_follows=bool(frame.control & MORE),
         details=details,
         diagnostics=diagnostics,
     )
+
+
+def _unplaced(body: bytes, code: str, at: int) -> tuple[tuple[DataRecord, ...], tuple[str, ...]]:
+    """The rest of a block alone: which of its items these bytes are, only the frames before can tell."""
+    record = DataRecord("raw_data", "", None, raw=body.hex(), error="frame.follow_up", code=code)
+    return (record,), (f"frame.follow_up: the beginning of block {code} is missing, byte {at}",)
 
 
 def _refusal(frame: SerialFrame, data: bytes) -> DeviceError:
@@ -129,16 +145,16 @@ def _refusal(frame: SerialFrame, data: bytes) -> DeviceError:
     words = [word for bit, word in enumerate(ERROR_BITS) if bits >> bit & 1]
     where = frame.offset + 10
     text = f"error byte 0x{bits:02X}" + (f" ({', '.join(words)})" if words else "")
-    return DeviceError("device.refused", f"the meter refused request {frame.control & _FUNCTION:02X}: {text}", where)
+    return DeviceError("device.refused", f"the meter refused request {frame.control & FUNCTION:02X}: {text}", where)
 
 
 @lru_cache(maxsize=1024)
-def _items(di: int, edition: str, length: int) -> tuple[Item, ...] | None:
+def items_of(di: int, edition: str, length: int) -> tuple[Item, ...] | None:
     return items_2007(di, length) if edition == "2007" else items_1997(di, length)
 
 
 def _records(di: int, edition: str, body: bytes, code: str, at: int) -> tuple[tuple[DataRecord, ...], tuple[str, ...]]:
-    items = _items(di, edition, len(body))
+    items = items_of(di, edition, len(body))
     if items is None:
         raw = (DataRecord("raw_data", "", None, raw=body.hex(), error="di.unknown", code=code),) if body else ()
         return raw, (f"di.unknown: no table for {code}",)
@@ -209,120 +225,3 @@ def _moment(digits: str, layout: str) -> tuple[str | None, str | None]:
     if "Y" not in parts:
         return moment.time().isoformat(), None
     return moment.date().isoformat() if "h" not in parts else moment.isoformat(), None
-
-
-def frame_from_telegram(telegram: Telegram) -> bytes:
-    """The answer that says what `telegram` says: details ``edition`` and ``di``, one record an item, in table order.
-
-    Raises
-    ------
-    ValueError
-        No table for the identifier, a missing record, or a value that does not fit.
-    """
-    edition = telegram.details.get("edition") or "2007"
-    code = telegram.details.get("di") or ("00010000" if edition == "2007" else "9010")
-    control = int(telegram.details.get("control") or ("91" if edition == "2007" else "81"), 16)
-    if control < _REPLY:
-        raise ValueError("requests are built by read_request")
-    address = bytes.fromhex(telegram.meter.serial)[::-1]
-    if control & _FUNCTION == ADDRESS_2007:
-        return encoded(SerialFrame("dlt645", address, control, address.translate(_SHIFT)))
-    size = 4 if edition == "2007" else 2
-    di = int(code, 16)
-    length = sum(len(record.raw) // 2 for record in telegram.records)
-    items = _items(di, edition, length) if length else None
-    if items is None or len(items) != len(telegram.records):
-        items = next(
-            (found for n in range(1, 200) if (found := _items(di, edition, n)) and len(found) == len(telegram.records)),
-            None,
-        )
-    if items is None:
-        raise ValueError(f"identifier {code} has no table for {len(telegram.records)} records")
-    body = b"".join(_bytes(item, record) for item, record in zip(items, telegram.records, strict=True))
-    data = di.to_bytes(size, "little") + body
-    if control & _FUNCTION == FOLLOW_UP_2007:
-        data += bytes((int(telegram.details.get("sequence", "0")),))
-    return encoded(SerialFrame("dlt645", address, control, data.translate(_SHIFT)))
-
-
-def _bytes(item: Item, record: DataRecord) -> bytes:
-    value = record.value
-    if value is None:
-        return bytes.fromhex(record.raw) if record.raw else b"\xff" * item.size
-    if item.part == "clock":
-        return _clock_bytes(item, str(value), record.raw)
-    if item.part == "text":
-        return bytes.fromhex(str(value).rjust(2 * item.size, "0"))[::-1]
-    if not isinstance(value, Decimal):
-        raise ValueError(f"{item.quantity} takes a number, not {value!r}")
-    if item.part == "bits":
-        return int(value).to_bytes(item.size, "little")
-    count = abs(value).scaleb(item.decimals)
-    top = 8 if item.signed else 10
-    if count != int(count) or int(count) >= top * 10 ** (2 * item.size - 1) or (value < 0 and not item.signed):
-        raise ValueError(f"{item.quantity} {value} does not fit {2 * item.size} digits with {item.decimals} decimals")
-    number = bytearray(bytes.fromhex(f"{int(count):0{2 * item.size}d}"))
-    if value.is_signed():
-        number[0] |= 0x80
-    return bytes(number[::-1])
-
-
-def _clock_bytes(item: Item, text: str, raw: str) -> bytes:
-    moment = datetime.fromisoformat(text if "Y" in item.clock else f"2000-01-01T{text}")
-    letters = {"Y": "%y", "M": "%m", "D": "%d", "h": "%H", "m": "%M", "s": "%S", "w": "0%w"}
-    digits = "".join(moment.strftime(letters[letter]) for letter in item.clock)
-    return bytes.fromhex(digits)[::-1]
-
-
-def read_request(address: str, di: int = 0x00010000, *, edition: str = "2007", fill: int = 0) -> bytes:
-    """Request to read an identifier. `address`: 12 digits, A fills from the left as wildcard; `fill`: leading FE
-    bytes.
-    """
-    size, control = (4, READ_2007) if edition == "2007" else (2, READ_1997)
-    data = di.to_bytes(size, "little").translate(_SHIFT)
-    return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(address), control, data))
-
-
-def follow_up_request(address: str, di: int, sequence: int, *, fill: int = 0) -> bytes:
-    """Request for the rest of an answer that announced more (2007). `sequence` counts from 1."""
-    data = (di.to_bytes(4, "little") + bytes((sequence,))).translate(_SHIFT)
-    return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(address), FOLLOW_UP_2007, data))
-
-
-def following_request(answer: SerialFrame, sequence: int) -> SerialFrame | None:
-    """What to ask after an answer (2007) to get the rest of it; None where it announces none. `sequence` from 1."""
-    function = answer.control & _FUNCTION
-    if not answer.control & _MORE or answer.control & _REFUSED or function not in (READ_2007, FOLLOW_UP_2007):
-        return None
-    data = answer.data[:4] + bytes((sequence,)).translate(_SHIFT)
-    return SerialFrame("dlt645", answer.address, FOLLOW_UP_2007, data)
-
-
-def read_address_request(*, fill: int = 0) -> bytes:
-    """Request for the address of the only meter on the line (2007)."""
-    return bytes((FILL,)) * fill + encoded(SerialFrame("dlt645", _address(BROADCAST), ADDRESS_2007, b""))
-
-
-def _address(address: str) -> bytes:
-    if len(address) != 12:
-        raise ValueError(f"a DL/T 645 address has 12 digits: {address!r}")
-    return bytes.fromhex(address)[::-1]
-
-
-def is_reply_to(request: SerialFrame, reply: SerialFrame, *, wildcard_answers: bool = False) -> bool:
-    """Whether `reply` answers `request`: address, function, and identifier. A broadcast takes anybody's answer.
-
-    Some 1997 meters answer with the wildcard address AA; with `wildcard_answers` that counts, which is safe only where
-    one meter hangs on the line.
-    """
-    if not reply.is_reply or request.is_reply or reply.control & _FUNCTION != request.control & _FUNCTION:
-        return False
-    wild = wildcard_answers and set(reply.address) == {0xAA}
-    if not wild and any(asked not in (own, 0xAA) for asked, own in zip(request.address, reply.address, strict=True)):
-        return False
-    if reply.control & _REFUSED or request.control & _FUNCTION == ADDRESS_2007:
-        return True
-    size = 4 if _EDITIONS.get(request.control & _FUNCTION) == "2007" else 2
-    if request.control & _FUNCTION == FOLLOW_UP_2007 and request.data[-1:] != reply.data[-1:]:
-        return False
-    return request.data[:size] == reply.data[:size]

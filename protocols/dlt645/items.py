@@ -124,6 +124,13 @@ def _phased(item: Item, number: int, single: bool) -> Item:
     return replace(item, modifiers=(*item.modifiers, _PHASE[number]))
 
 
+def is_block(di: int, edition: str) -> bool:
+    """Whether an identifier asks for several items at once."""
+    if edition == "1997":
+        return di & 0x0F == 0x0F
+    return _BLOCK in di.to_bytes(4, "big")[2:]
+
+
 def items_2007(di: int, length: int) -> tuple[Item, ...] | None:
     """Items of a 2007 identifier that fill `length` bytes; None where the table has none."""
     di3, di2, di1, di0 = di.to_bytes(4, "big")

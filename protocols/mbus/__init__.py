@@ -8,22 +8,28 @@ from protocols.mbus.building import (
     frame_from_telegram,
     wired_frame,
     wireless_compact_telegram,
-    wireless_ctr_telegram,
     wireless_format_telegram,
-    wireless_mode7_telegram,
     wireless_telegram,
 )
 from protocols.mbus.compact import LayoutStore
 from protocols.mbus.encoding import Coding, bytes_from_records, record_bytes
+from protocols.mbus.fragments import FragmentStore
 from protocols.mbus.master import Readout
 from protocols.mbus.receiver import FrameReceiver
 from protocols.mbus.records import RecordError, records_from_bytes
+from protocols.mbus.sealing import (
+    wireless_ctr_telegram,
+    wireless_mode7_telegram,
+    wireless_mode7_telegrams,
+    wireless_mode10_telegram,
+)
 from protocols.mbus.search import SecondarySearch
 from protocols.mbus.slave import Slave
 from protocols.mbus.telegram import telegram_from_frame
 
 __all__ = [
     "Coding",
+    "FragmentStore",
     "FrameReceiver",
     "LayoutStore",
     "Readout",
@@ -45,5 +51,7 @@ __all__ = [
     "wireless_ctr_telegram",
     "wireless_format_telegram",
     "wireless_mode7_telegram",
+    "wireless_mode7_telegrams",
+    "wireless_mode10_telegram",
     "wireless_telegram",
 ]

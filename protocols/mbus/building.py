@@ -7,25 +7,25 @@ from typing import Final
 
 from protocols.errors import ContentError
 from protocols.mbus.application import bytes_from_application_error
-from protocols.mbus.authentication import bytes_from_message
 from protocols.mbus.compact import compact_from_full, format_from_full
 from protocols.mbus.encoding import bytes_from_records
 from protocols.mbus.extended import ExtendedLink, bytes_from_extended_link
 from protocols.mbus.fixed import bytes_from_fixed
 from protocols.mbus.frame import RSP_UD, LongFrame
 from protocols.mbus.header import ShortHeader, bytes_from_meter, link_bytes_from_meter
+from protocols.mbus.load_profile import ELEMENT
 from protocols.mbus.makers import MAKER
-from protocols.mbus.security import BLOCK, MARK, cbc_encrypted, mode5_vector, session_keys
+from protocols.mbus.security import BLOCK, MARK, cbc_encrypted, mode5_vector
 from protocols.mbus.wireless import SND_NR, WirelessFrame, format_a_from_frame, format_b_from_frame
 from protocols.telegram import MeterId, Telegram
 
-_FORMATS: Final = {"stripped": WirelessFrame.to_bytes, "A": format_a_from_frame, "B": format_b_from_frame}
+FORMATS: Final = {"stripped": WirelessFrame.to_bytes, "A": format_a_from_frame, "B": format_b_from_frame}
 _MODE5: Final = 0x0500
-_MODE7: Final = 0x0700
 _FILLER: Final = b"\x2f"
 
 
-def _padded(records: bytes) -> bytes:
+def padded(records: bytes) -> bytes:
+    """Check bytes, records and fillers up to whole cipher blocks. Raises ValueError for more than fifteen."""
     plain = MARK + records
     plain += _FILLER * (-len(plain) % BLOCK)
     if len(plain) > 15 * BLOCK:
@@ -58,7 +58,7 @@ def wired_frame(
     """
     configuration = 0
     if key is not None:
-        plain = _padded(records)
+        plain = padded(records)
         configuration = _MODE5 | len(plain) // BLOCK << 4
         records = cbc_encrypted(key, mode5_vector(link_bytes_from_meter(meter, medium_code), access_number), plain)
     header = long_header(meter, access_number, status, configuration, medium_code)
@@ -95,7 +95,7 @@ def _message_bytes(
     """CI, header and data; with a key in mode 5. `header` is the identity part, empty for short headers."""
     configuration = 0
     if key is not None:
-        plain = _padded(data)
+        plain = padded(data)
         configuration = _MODE5 | len(plain) // BLOCK << 4
         data = cbc_encrypted(key, mode5_vector(link, access_number), plain)
     return bytes((ci,)) + header + ShortHeader(access_number, status, configuration).to_bytes() + data
@@ -104,7 +104,7 @@ def _message_bytes(
 def _wrapped(message: bytes, link: bytes, control: int, form: str, extended: ExtendedLink | None) -> bytes:
     if extended is not None:
         message = bytes_from_extended_link(extended, link, message, None)
-    return _FORMATS[form](WirelessFrame(control, link, message))
+    return FORMATS[form](WirelessFrame(control, link, message))
 
 
 def wireless_telegram(
@@ -141,63 +141,13 @@ def wireless_telegram(
     return _wrapped(message, link, control, form, extended)
 
 
-def wireless_ctr_telegram(
-    meter: MeterId,
-    records: bytes,
-    *,
-    key: bytes,
-    access_number: int = 0,
-    communication_control: int = 0x20,
-    session: int = 0x2000_0010,
-    compact: bool = False,
-    form: str = "stripped",
-    medium_code: int | None = None,
-) -> bytes:
-    """A telegram with an encrypted extended link layer (CI 8D) and no transport header (CI 78, compact: 79).
-
-    The upper three bits of `session` say AES-CTR. Raises ValueError as `wireless_telegram`.
-    """
-    link = link_bytes_from_meter(meter, medium_code)
-    message = b"\x79" + compact_from_full(records) if compact else b"\x78" + records
-    layer = ExtendedLink(communication_control, access_number, None, session.to_bytes(4, "little"))
-    return _FORMATS[form](WirelessFrame(SND_NR, link, bytes_from_extended_link(layer, link, message, key)))
-
-
-def wireless_mode7_telegram(
-    meter: MeterId,
-    records: bytes,
-    *,
-    key: bytes,
-    counter: int,
-    access_number: int = 0,
-    status: int = 0,
-    form: str = "stripped",
-    medium_code: int | None = None,
-    authentication_type: int = 5,
-) -> bytes:
-    """A telegram in security mode 7: authentication layer, short header, records under the message's own key.
-
-    Raises ValueError as `wireless_telegram`.
-    """
-    link = link_bytes_from_meter(meter, medium_code)
-    identification = link[2:6]
-    encryption, _ = session_keys(key, counter.to_bytes(4, "little"), identification)
-    plain = _padded(records)
-    configuration = _MODE7 | len(plain) // BLOCK << 4
-    header = ShortHeader(access_number, status, configuration).to_bytes()
-    # Key derivation A, key 0 (configuration extension).
-    message = b"\x7a" + header + b"\x10" + cbc_encrypted(encryption, bytes(BLOCK), plain)
-    data = bytes_from_message(message, key, identification, counter, authentication_type)
-    return _FORMATS[form](WirelessFrame(SND_NR, link, data))
-
-
 def wireless_compact_telegram(
     meter: MeterId, records: bytes, *, access_number: int = 0, status: int = 0, form: str = "stripped"
 ) -> bytes:
     """The compact twin (CI 7B) of a full telegram with these records; the receiver needs their layout."""
     link = link_bytes_from_meter(meter)
     data = _message_bytes(0x7B, b"", access_number, status, compact_from_full(records), None, link)
-    return _FORMATS[form](WirelessFrame(SND_NR, link, data))
+    return FORMATS[form](WirelessFrame(SND_NR, link, data))
 
 
 def wireless_format_telegram(
@@ -206,7 +156,7 @@ def wireless_format_telegram(
     """The format frame (CI 6A) that teaches the layout of these records."""
     link = link_bytes_from_meter(meter)
     data = _message_bytes(0x6A, b"", access_number, status, format_from_full(records), None, link)
-    return _FORMATS[form](WirelessFrame(SND_NR, link, data))
+    return FORMATS[form](WirelessFrame(SND_NR, link, data))
 
 
 def frame_from_telegram(telegram: Telegram, key: bytes | None = None) -> bytes:
@@ -224,7 +174,7 @@ def frame_from_telegram(telegram: Telegram, key: bytes | None = None) -> bytes:
     ValueError
         A record or the identity cannot be coded.
     """
-    records = bytes_from_records(record for record in telegram.records if record.code != MAKER)
+    records = bytes_from_records(record for record in telegram.records if not record.code.startswith((MAKER, ELEMENT)))
     code = telegram.details.get("medium_code")
     medium_code = None if code is None else int(code, 16)
     access_number, status = telegram.access_number or 0, telegram.status or 0

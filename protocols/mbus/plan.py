@@ -142,7 +142,7 @@ class Plan:
     # `mask` and `pattern`: the fixed bytes of the layout, as little-endian numbers.
     __slots__ = (
         "_any", "_bcd_texts", "_columns", "_decimal", "_factors", "_integers", "_invalids", "_no_errors", "_order",
-        "_others", "_raw_texts", "_tailed", "layout", "mask", "more", "pattern",
+        "_others", "_raw_texts", "_tailed", "layout", "mask", "more", "pattern", "profiled",
     )  # fmt: skip
 
     def __init__(self, data: bytes, fields: list[_Field]) -> None:
@@ -157,6 +157,7 @@ class Plan:
         self._raw_texts = _getter([slice(2 * f.start, 2 * f.stop) for f in fields])
         self._no_errors = (None,) * len(fields)
         self.more = bool(fields) and fields[-1].tail == 0x1F
+        self.profiled = any("_profile" in quantity for quantity in self._columns[0])
         self.layout = b"".join(data[f.first : f.start] for f in fields)
         self._sort(fields, size)
 

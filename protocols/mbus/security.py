@@ -1,4 +1,4 @@
-"""Encryption and authentication of wireless telegrams: modes 5 and 7, AES-CTR of the extended link layer, CMAC.
+"""Encryption and authentication of wireless telegrams: modes 5, 7 and 10, AES-CTR of the extended link layer, CMAC.
 
 Rules: plain text leaves this file only after its check (2F 2F, MAC or CRC) held; keys appear in no message.
 Sources: EN 13757-4, EN 13757-7, OMS volume 2, NIST SP 800-38B (CMAC), RFC 4493 (its vectors).
@@ -6,8 +6,9 @@ Sources: EN 13757-4, EN 13757-7, OMS volume 2, NIST SP 800-38B (CMAC), RFC 4493 
 
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -95,6 +96,31 @@ def session_keys(key: bytes, counter: bytes, identification: bytes) -> tuple[byt
     """
     rest = counter + identification + b"\x07" * 7
     return cmac(key, b"\x00" + rest), cmac(key, b"\x01" + rest)
+
+
+def ccm_vector(link_address: bytes, counter: bytes) -> bytes:
+    """Vector of mode 10: the address, a zero, the message counter with its high byte first."""
+    return link_address + b"\x00" + counter[::-1]
+
+
+def ccm_encrypted(key: bytes, vector: bytes, plain: bytes, header: bytes, tag_size: int) -> bytes:
+    """AES-128-CCM: the encrypted bytes and the tag that authenticates them and `header`."""
+    return AESCCM(checked_key(key), tag_length=tag_size).encrypt(vector, plain, header)
+
+
+def ccm_decrypted(key: bytes, vector: bytes, data: bytes, header: bytes, tag_size: int, offset: int) -> bytes:
+    """Inverse of `ccm_encrypted`. Raises SecurityError: ``key.wrong`` where the tag does not hold."""
+    try:
+        return AESCCM(checked_key(key), tag_length=tag_size).decrypt(vector, data, header)
+    except InvalidTag as error:
+        message = f"the tag does not hold, byte {offset}: wrong key or altered message"
+        raise SecurityError("key.wrong", message, offset) from error
+
+
+def check_counter_rises(value: int, last: int | None, offset: int) -> None:
+    """Refuse a message counter that does not exceed the last one. Raises SecurityError: ``counter.replayed``."""
+    if last is not None and value <= last:
+        raise SecurityError("counter.replayed", f"message counter {value} after {last}, byte {offset}", offset)
 
 
 def opened(plain: bytes, offset: int) -> bytes:

@@ -101,17 +101,20 @@ async def test_electricity_meters_are_read_by_identifier(master_for, target_at, 
             await master.read(target_at("000000000001", settings={"identifiers": ["02010100"]}), 1)
 
 
-async def test_an_answer_in_several_frames_is_read_to_its_end_and_is_one_delivery(master_for, target_at, fast) -> None:
+@pytest.mark.parametrize(("edition", "identifier"), [("2007", "0001FF00"), ("1997", "901F")])
+async def test_an_answer_in_several_frames_is_read_to_its_end_and_is_one_delivery(
+    master_for, target_at, fast, edition: str, identifier: str
+) -> None:
     identity = MeterId("000000000001", "", None, "electricity")
     indexes = [Decimal(f"{tariff}23.4{tariff}") for tariff in range(5)]
-    records = tuple(DataRecord("energy", "kWh", value, tariff=n, code="0001FF00") for n, value in enumerate(indexes))
+    records = tuple(DataRecord("energy", "kWh", value, tariff=n, code=identifier) for n, value in enumerate(indexes))
     meter = SimpleNamespace(
         telegram_bytes=lambda at: frame_from_telegram(
-            Telegram("dlt645", identity, records, details={"edition": "2007", "di": "0001FF00"})
+            Telegram("dlt645", identity, records, details={"edition": edition, "di": identifier})
         )
     )
     async with SerialServer("dlt645", {identity.serial: meter}, longest_data=7, baud_rate=fast, speed_up=10) as dtu:
-        target = target_at(identity.serial, settings={"identifiers": ["0001FF00"]})
+        target = target_at(identity.serial, settings={"identifiers": [identifier], "edition": edition})
         (payload,) = (await master_for("dlt645", dtu.address).read(target, 3)).payloads
         assert dtu.counters.requests == 3
     telegram = electricity_from_frame(payload)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protocols.dlt645 import (
     follow_up_request,
+    following_request,
     frame_from_telegram,
     is_reply_to,
     read_address_request,
@@ -223,3 +224,51 @@ def test_follow_up_frames_that_do_not_follow_each_other_are_refused() -> None:
     second += bytes((sum(second) & 0xFF, 0x16))
     with pytest.raises(ContentError, match="follow-up frame 1"):
         telegram_from_frame(first + second)
+
+
+def _whole(*frames: bytes) -> Telegram:
+    return telegram_from_frame(b"".join(frames))
+
+
+def test_an_answer_of_1997_in_several_frames_is_read_as_one() -> None:
+    frames = (
+        answer("1F90" + "01000000" + "0200", 0xA1),
+        answer("1F90" + "0000", 0xA2),
+        answer("1F90" + "03000000", 0x82),
+    )
+    telegram = _whole(*frames)
+    assert [(one.tariff, str(one.value)) for one in telegram.records] == [(0, "0.01"), (1, "0.02"), (2, "0.03")]
+    assert not telegram.more_follows
+    assert _whole(*frames[:2]).more_follows
+    for wrong in (
+        (frames[0], answer("1090" + "0000", 0x82)),
+        (frames[0], answer("1F90", 0x92)),
+        (frames[2], frames[1]),
+    ):
+        with pytest.raises(ContentError, match="follow-up frame 1"):
+            _whole(*wrong)
+
+
+@pytest.mark.parametrize(("data", "control"), [("1F90" + "03000000", 0x82), ("00FF0100" + "03000000" + "01", 0x92)])
+def test_the_rest_of_a_block_alone_names_no_quantity(data: str, control: int) -> None:
+    telegram = telegram_from_frame(answer(data, control))
+    (record,) = telegram.records
+    assert (record.quantity, record.value, record.raw, record.error) == (
+        "raw_data",
+        None,
+        "03000000",
+        "frame.follow_up",
+    )
+    assert telegram.diagnostics[0].startswith("frame.follow_up")
+
+
+def test_a_follow_up_of_1997_is_asked_for_without_a_number() -> None:
+    asked = frame_in(follow_up_request(ADDRESS, 0x901F, 1, edition="1997"), "dlt645")
+    assert (asked.control, asked.data) == (0x02, bytes((0x1F + 0x33, (0x90 + 0x33) & 0xFF)))
+    first, rest = (frame_in(answer("1F90" + "01000000", control), "dlt645") for control in (0xA1, 0xA2))
+    assert (
+        following_request(first, 1) == following_request(rest, 2) == SerialFrame("dlt645", first.address, 2, asked.data)
+    )
+    assert following_request(frame_in(answer("1F90", 0x82), "dlt645"), 1) is None
+    assert is_reply_to(asked, frame_in(answer("1F90" + "01000000", 0x82), "dlt645"))
+    assert not is_reply_to(asked, frame_in(answer("1F90" + "01000000", 0x81), "dlt645"))
