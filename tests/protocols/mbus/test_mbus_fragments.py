@@ -2,11 +2,8 @@
 
 import itertools
 
-import msgspec
 import pytest
 
-from ingest.decoding_mbus import telegram_from_mbus
-from ingest.decoding_state import DecodingState
 from protocols.errors import ContentError, ProtocolError, SecurityError, UnsupportedError
 from protocols.mbus import FragmentStore, records_from_bytes, telegram_from_frame, wireless_mode7_telegrams
 from protocols.mbus.authentication import Authentication, fragments_from_message
@@ -137,18 +134,3 @@ def test_wired_answers_come_in_fragments_too() -> None:
         telegram = telegram_from_frame(LongFrame(8, 5, part[0], part[1:]).to_bytes(), KEY, fragments=store)
     assert [str(record.value) for record in telegram.records] == ["1.310"]
     assert telegram.meter.serial == "12345678"
-
-
-def test_a_decoding_worker_keeps_fragments_over_a_restart_and_looks_keys_up() -> None:
-    state = DecodingState()
-    first, second, last = _parts()
-    for part in (first, second):
-        telegram, flags = telegram_from_mbus(part, lambda _: KEY, state)
-        assert (telegram.records, flags) == ((), ())
-        state = DecodingState.restore(state.dump())
-    telegram, flags = telegram_from_mbus(last, lambda _: KEY, state)
-    assert (len(telegram.records), flags) == (40, ())
-    with pytest.raises(SecurityError) as caught:
-        telegram_from_mbus(last, lambda _: KEY, state)
-    assert caught.value.code == "counter.replayed"
-    assert msgspec.msgpack.decode(state.dump())["fragments"]["held"]
