@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
-from ingest.decoding_mbus import telegram_from_mbus
-from ingest.decoding_state import DecodingState
 
+from ingest.decoding.mbus import telegram_from_mbus
+from ingest.decoding.state import DecodingState
 from protocols.errors import SecurityError
 from protocols.mbus import wireless_mode7_telegrams
 from protocols.telegram import MeterId
