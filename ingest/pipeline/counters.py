@@ -1,11 +1,10 @@
 """What the pipeline counts for /metrics: deliveries in, outcomes out, refusals by code, spool, depth, times."""
 
-from collections import Counter as Counts
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ingest.model import Delivery, Outcome
+from ingest.model import Outcome
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 10, 50, 100, 500, 1000, 2000, 5000)
@@ -19,6 +18,8 @@ class PipelineCounters:
         self.offered = Counter(
             "heatbook_deliveries", "Deliveries handed in, by protocol", ["protocol"], registry=self.registry
         )
+        # Looking a label up costs more than counting.
+        self._offered: dict[str, Counter] = {}
         self.outcomes = Counter(
             "heatbook_outcomes", "Deliveries by what became of them", ["state"], registry=self.registry
         )
@@ -42,10 +43,12 @@ class PipelineCounters:
             "heatbook_batch_deliveries", "Deliveries a batch", buckets=_SIZES, registry=self.registry
         )
 
-    def took(self, deliveries: Iterable[Delivery]) -> None:
-        """Deliveries were handed in."""
-        for protocol, count in Counts(delivery.protocol for delivery in deliveries).items():
-            self.offered.labels(protocol).inc(count)
+    def took(self, protocol: str) -> None:
+        """A delivery was handed in."""
+        counter = self._offered.get(protocol)
+        if counter is None:
+            counter = self._offered[protocol] = self.offered.labels(protocol)
+        counter.inc()
 
     def committed(self, outcomes: Iterable[Outcome], seconds: float) -> None:
         """A batch was committed in so many seconds."""

@@ -19,8 +19,9 @@ from ingest.directory import Directory
 from ingest.errors import UnavailableError
 from ingest.model import Delivery, Outcome, Rejected, Resolved
 from ingest.pipeline.counters import PipelineCounters
+from ingest.pipeline.door import Door
 from ingest.pipeline.gathering import DECODE_S, BatchGatherer, PipelineLimits
-from ingest.pipeline.items import Item, ItemMaker, Receipt, only_one
+from ingest.pipeline.items import Item, ItemMaker
 from ingest.pipeline.writing import BatchWriter, DatabaseAwayError
 from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
@@ -70,18 +71,16 @@ class Pipeline:
         self.away = False
         self._spool_root = settings.data / "spool" if settings is not None and spool is None else None
         self._spool_bytes = settings.spool_bytes if settings is not None else 0
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(self.limits.queue_deliveries)
+        self._door = Door(self.limits.queue_deliveries, self.counters)
         self._batches: asyncio.Queue[list[Item]] = asyncio.Queue(1)
         self._backoff = Backoff(0.2, 5.0)
         self._next_probe = 0.0
-        self._closing = False
         self._idle = True
         self._tasks: list[asyncio.Task[None]] = []
-        # Every delivery taken and not yet safe, in order of arrival: what a stop must not forget.
-        self._open: dict[int, Item] = {}
-        self._settled = asyncio.Event()
         self._maker = ItemMaker(self.resolver, self.writer, 4 * self.limits.batch_deliveries)
-        self._gatherer = BatchGatherer(self._queue, self._maker, self.limits, self._batches.empty, lambda: self._idle)
+        self._gatherer = BatchGatherer(
+            self._door.queue, self._maker, self.limits, self._batches.empty, lambda: self._idle
+        )
 
     async def __aenter__(self) -> Self:
         if self._spool_root is not None:
@@ -100,7 +99,7 @@ class Pipeline:
     @property
     def depth(self) -> int:
         """Deliveries that were offered and are not settled yet."""
-        return len(self._open)
+        return self._door.depth
 
     async def submit(self, delivery: Delivery) -> Outcome:
         """Hand a delivery in and wait until it is safe.
@@ -115,11 +114,11 @@ class Pipeline:
         UnavailableError
             The pipeline is closing, or it closed before the delivery was safe: hand it in again elsewhere.
         """
-        return (await (await self.offer_all((delivery,))))[0]
+        return await (await self._door.take_one(delivery))
 
     async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
         """Hand a delivery in; waits while the queue is full. The future resolves as `submit` does."""
-        return only_one(await self.offer_all((delivery,)))
+        return await self._door.take_one(delivery)
 
     async def offer_all(self, deliveries: Sequence[Delivery]) -> "asyncio.Future[list[Outcome]]":
         """Hand deliveries in together; waits while the queue is full.
@@ -134,39 +133,19 @@ class Pipeline:
         UnavailableError
             The pipeline is closing.
         """
-        if self._closing:
-            raise UnavailableError("the pipeline is closing", code="pipeline.closing")
-        receipt = Receipt(len(deliveries))
-        items = [Item(delivery, receipt, place) for place, delivery in enumerate(deliveries)]
-        self._open.update((id(item), item) for item in items)
-        self.counters.took(deliveries)
-        queue = self._queue
-        put = 0
-        try:
-            for item in items:
-                if queue.full():
-                    await queue.put(item)
-                else:
-                    queue.put_nowait(item)
-                put += 1
-        except BaseException:
-            for item in items[put:]:
-                self._open.pop(id(item), None)
-            raise
-        return receipt.future
+        return await self._door.take(deliveries)
 
     async def close(self) -> None:
         """Take nothing more, write what was taken; after the deadline the rest is spooled or refused."""
-        if self._closing:
+        if self._door.closing:
             return
-        self._closing = True
+        self._door.closing = True
         try:
             async with asyncio.timeout(self.limits.drain_s):
-                while self._open and not any(task.done() for task in self._tasks):
-                    self._settled.clear()
-                    await self._settled.wait()
+                while self.depth and not any(task.done() for task in self._tasks):
+                    await self._door.next_settled()
         except TimeoutError:
-            log.warning("pipeline closes with deliveries in hand", deliveries=len(self._open))
+            log.warning("pipeline closes with deliveries in hand", deliveries=self.depth)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -207,7 +186,7 @@ class Pipeline:
             await self._settle(batch)
         except Exception as error:
             log.exception("batch refused", deliveries=len(batch))
-            self._refuse(batch, UnavailableError(f"the pipeline failed: {error}", code="pipeline.failed"))
+            self._door.refuse(batch, UnavailableError(f"the pipeline failed: {error}", code="pipeline.failed"))
 
     async def _settle(self, batch: list[Item]) -> None:
         """Make a batch safe, wherever; returns only then."""
@@ -219,7 +198,7 @@ class Pipeline:
                     if self.spool is None:
                         await asyncio.sleep(self._backoff.next_s())
                     continue
-                self._answer(batch, outcomes)
+                self._door.settle(batch, outcomes)
                 return
             try:
                 await self.spool.append([item.delivery for item in batch])
@@ -228,7 +207,7 @@ class Pipeline:
                 continue
             self._maker.remember(batch)
             self.counters.spooled.inc(len(batch))
-            self._answer(batch, [Outcome("stored", 0, readings=-1)] * len(batch))
+            self._door.settle(batch, [Outcome("stored", 0, readings=-1)] * len(batch))
             return
 
     async def _wait_for_room(self, error: SpoolFullError) -> None:
@@ -281,29 +260,14 @@ class Pipeline:
         self.counters.committed(outcomes, asyncio.get_running_loop().time() - started)
         return outcomes
 
-    def _answer(self, batch: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
-        for item, outcome in zip(batch, outcomes, strict=True):
-            self._open.pop(id(item), None)
-            if item.receipt is not None:
-                item.receipt.settle(item.place, outcome)
-        self.counters.depth.set(len(self._open))
-        self._settled.set()
-
     async def _leave_rest(self) -> None:
-        rest = list(self._open.values())
+        rest = self._door.rest
         if rest and self.spool is not None:
             try:
                 await self.spool.append([item.delivery for item in rest])
             except SpoolFullError:
                 log.exception("deliveries refused at the stop", deliveries=len(rest))
             else:
-                self._answer(rest, [Outcome("stored", 0, readings=-1)] * len(rest))
+                self._door.settle(rest, [Outcome("stored", 0, readings=-1)] * len(rest))
                 return
-        self._refuse(rest, UnavailableError("the pipeline closed first", code="pipeline.closing"))
-
-    def _refuse(self, items: Sequence[Item], error: UnavailableError) -> None:
-        for item in items:
-            self._open.pop(id(item), None)
-            if item.receipt is not None:
-                item.receipt.refuse(error)
-        self._settled.set()
+        self._door.refuse(rest, UnavailableError("the pipeline closed first", code="pipeline.closing"))

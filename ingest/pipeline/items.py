@@ -42,22 +42,24 @@ class Receipt:
             self.future.exception()  # a caller that no longer listens is no error
 
 
-def only_one(taken: "asyncio.Future[list[Outcome]]") -> "asyncio.Future[Outcome]":
-    """The future of the only delivery on a receipt."""
-    outcome: asyncio.Future[Outcome] = taken.get_loop().create_future()
+class SingleReceipt:
+    """What the caller of a single delivery waits on: its outcome."""
 
-    def pass_on(_: object) -> None:
-        if outcome.done():
-            return
-        error = asyncio.CancelledError() if taken.cancelled() else taken.exception()
-        if error is None:
-            outcome.set_result(taken.result()[0])
-        else:
-            outcome.set_exception(error)
-            outcome.exception()  # a caller that no longer listens is no error
+    __slots__ = ("future",)
 
-    taken.add_done_callback(pass_on)
-    return outcome
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def settle(self, _place: int, outcome: Outcome) -> None:
+        """It is safe."""
+        if not self.future.done():
+            self.future.set_result(outcome)
+
+    def refuse(self, error: BaseException) -> None:
+        """It is not safe, and nobody will make it so."""
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # a caller that no longer listens is no error
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class Item:
     """
 
     delivery: Delivery
-    receipt: Receipt | None = None
+    receipt: Receipt | SingleReceipt | None = None
     place: int = 0
     decoded: list[Decoded] | Rejected | None = None
     made: Resolved | Rejected | None = None

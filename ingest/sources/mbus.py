@@ -33,6 +33,8 @@ ANSWER_S = 0.05
 IDLE_BITS = 33
 # A meter with years of history sends a handful; one that never says "last" must not hold the bus.
 MAX_TELEGRAMS = 16
+# The DIF that says so (EN 13757-3, 6.3.5); most frames hold no such byte and need not be decoded for it.
+MORE_FOLLOWS = 0x1F
 
 
 class LineOpener(Protocol):
@@ -85,6 +87,8 @@ class MbusMaster:
         # Frame count bit of the next question by primary address; a slave that is not in it is reset first.
         self._count_bits: dict[int, int] = {}
         self._selected = False
+        # Before this time of the loop the bus rests; what the poller does meanwhile costs the bus nothing.
+        self._rest_until = 0.0
 
     async def close(self) -> None:
         """Hang up; what was known of the slaves' states is forgotten."""
@@ -156,6 +160,7 @@ class MbusMaster:
         return frame, listening.raw
 
     async def _readout(self, address: int | Selection, baud_rate: int) -> Reply:
+        await self._rested()
         started = asyncio.get_running_loop().time()
         primary = ADDRESS_SELECTED if isinstance(address, Selection) else address
         try:
@@ -192,14 +197,20 @@ class MbusMaster:
 
     async def _exchange(self, request: bytes, listening: Listening, baud_rate: int) -> Frame:
         line = await self._ready(baud_rate)
+        await self._rested()
         line.discard()
         line.send(request)
         try:
             frame: Frame = await line.answer(listening.find, self._timing.patience(len(request), baud_rate))
         except SilenceError as silence:
             raise listening.reason(silence) from silence
-        await asyncio.sleep(IDLE_BITS / baud_rate)
+        self._rest_until = asyncio.get_running_loop().time() + IDLE_BITS / baud_rate
         return frame
+
+    async def _rested(self) -> None:
+        left_s = self._rest_until - asyncio.get_running_loop().time()
+        if left_s > 0:
+            await asyncio.sleep(left_s)
 
     async def _ready(self, baud_rate: int) -> Line:
         speed_fits = self._baud_rate == baud_rate or not self._speed_matters
@@ -218,6 +229,8 @@ class MbusMaster:
 
 
 def _more_follows(frame: bytes) -> bool:
+    if MORE_FOLLOWS not in frame:
+        return False
     try:
         return telegram_from_frame(frame).more_follows
     except ProtocolError:
