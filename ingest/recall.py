@@ -11,6 +11,7 @@ from typing import Final
 
 from ingest.clock_watch import ClockWatch
 from ingest.directory import Directory, MeterEntry, UnitMismatchError, is_same_meter
+from ingest.heard import frame_in, is_counted
 from ingest.model import Decoded, Delivery, MeterStatus, Resolved
 from ingest.profiles import mapping_of, profile_named
 from ingest.store.packing import microseconds
@@ -23,7 +24,6 @@ Wanted = dict[tuple[int, str], tuple[MeterEntry, Register]]
 _MOST: Final = 100_000
 # Layouts and states of one kind of meter: short and long telegrams, months that end, status bits.
 _LAYOUTS: Final = 16
-_FRAMES: Final = frozenset({"mbus", "wmbus"})
 
 
 class Incomplete:
@@ -62,6 +62,8 @@ class _Layout:
 
     template: Template
     suggested: str
+    # Whether its telegrams carry an access number by radio.
+    counted: bool
     bound: dict[tuple[bytes, int | None], _Bound] = field(default_factory=dict)
 
 
@@ -80,7 +82,7 @@ class Recall:
 
     def made(self, delivery: Delivery, wanted: Wanted) -> Resolved | Incomplete | None:
         """What the store keeps of a delivery whose instant is believable; None where it must be decoded."""
-        frame = _frame_of(delivery)
+        frame = frame_in(delivery.protocol, delivery.payload)
         if frame is None:
             return None
         for layout in self._layouts.get(self._kind(delivery, frame), ()):
@@ -92,7 +94,7 @@ class Recall:
 
     def learn(self, delivery: Delivery, said: Decoded, own: Decoded) -> None:
         """Learn from a delivery of one telegram: as it was decoded, and as the meter's own profile reads it."""
-        frame = _frame_of(delivery)
+        frame = frame_in(delivery.protocol, delivery.payload)
         if frame is None or own.sent is not None or own.remarks:
             return
         kind = self._kind(delivery, frame)
@@ -109,7 +111,7 @@ class Recall:
                 self._declined.clear()
             self._declined[kind] = tries + 1
             return
-        layouts.insert(0, _Layout(template, said.profile))
+        layouts.insert(0, _Layout(template, said.profile, is_counted(own.telegram)))
         del layouts[_LAYOUTS:]
         self._layouts[kind] = layouts
         if len(self._layouts) > _MOST:
@@ -186,21 +188,9 @@ class Recall:
         if values is None or not shown:
             return None
         meter_time = None if clock is None else clock.replace(tzinfo=bound.zone).astimezone(UTC)
-        flags, notes = self._watch.judged(delivery, bound.entry.meter_id, meter_time)
+        flags, notes = self._watch.judged(delivery, bound.entry.meter_id, meter_time, counted=layout.counted)
         read_us, number = microseconds(delivery.read_at), len(values)
         ts_us = tuple(read_us if us is None else us for us in bound.times_us) if bound.times_us else (read_us,) * number
         said = (*template.flags, *notes) if notes else template.flags
         status = MeterStatus(bound.entry.meter_id, read_us, template.info_code, meter_time, said)
         return Resolved(bound.meter_ids, bound.register_ids, ts_us, values, (int(flags),) * number, (status,))
-
-
-def _frame_of(delivery: Delivery) -> bytes | None:
-    """The M-Bus frame that a delivery consists of, bare or as hexadecimal digits."""
-    if delivery.protocol in _FRAMES:
-        return delivery.payload if len(delivery.payload) > 15 else None
-    if delivery.protocol != "mqtt" or len(delivery.payload) < 32 or not delivery.payload.isalnum():
-        return None
-    try:
-        return bytes.fromhex(delivery.payload.decode())
-    except ValueError:
-        return None

@@ -24,6 +24,7 @@ from ingest.decoding.mbus import KEY_MISSING
 from ingest.decoding.state import DecodingState
 from ingest.decoding.table import decode
 from ingest.directory import Directory, MeterEntry, UnitMismatchError, is_same_meter
+from ingest.heard import is_counted
 from ingest.model import Decoded, Delivery, MeterStatus, Rejected, Resolved
 from ingest.profiles import interpreted, profile_named
 from ingest.recall import Incomplete, Recall, Wanted
@@ -248,7 +249,7 @@ class DeliveryResolver:
     def _collect(self, columns: _Columns, delivery: Delivery, telegram: Decoded, entry: MeterEntry) -> None:
         zone = entry.clock_zone or self.limits.zone
         meter_time = None if telegram.meter_time is None else _aware(telegram.meter_time, zone)
-        common, notes = self.watch.judged(delivery, entry.meter_id, meter_time)
+        common, notes = self.watch.judged(delivery, entry.meter_id, meter_time, counted=is_counted(telegram.telegram))
         read_us = microseconds(delivery.read_at)
         columns.meter_ids.append(entry.meter_id)
         for reading in telegram.readings:

@@ -212,7 +212,7 @@ class MqttSource:
         read_at = self.clock.now()
         arrived_at = read_at if isinstance(self.clock, SystemClock) else wall_now()
         self.last_message_at = arrived_at
-        taken = self._intake.deliveries(message.topic, message.payload, arrived_at, read_at)
+        taken = self._intake.deliveries(message.topic, message.payload, arrived_at, read_at, redelivered=message.dup)
         if taken.command is not None:
             self.counters.rebirths += 1
             connection.publish(*taken.command)

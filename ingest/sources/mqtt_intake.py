@@ -52,8 +52,15 @@ class MqttIntake:
     def connection_lost(self) -> None:
         """Messages may be missing from here on; the next ones of a Sparkplug node tell."""
 
-    def deliveries(self, topic: str, payload: bytes, arrived_at: datetime, read_at: datetime) -> Taken:
-        """The deliveries of a message, in the order they must be stored; none for a heartbeat."""
+    def deliveries(
+        self, topic: str, payload: bytes, arrived_at: datetime, read_at: datetime, *, redelivered: bool = False
+    ) -> Taken:
+        """The deliveries of a message, in the order they must be stored; none for a heartbeat.
+
+        `redelivered`: the broker says that it has sent the message before. Whether that one was stored only the meter's
+        last telegrams can tell (`ingest.heard`).
+        """
+        details = {**self._details, "redelivered": True} if redelivered else self._details
 
         def delivery(protocol: str, data: bytes, key: str) -> Delivery:
             return Delivery(
@@ -67,7 +74,7 @@ class MqttIntake:
                 profile=self._settings.profile,
                 topic=topic,
                 idempotency=key,
-                details=self._details,
+                details=details,
             )
 
         meter_id = self._meter_at(topic) if self._addresses else None

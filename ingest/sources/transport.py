@@ -154,7 +154,8 @@ class Line(asyncio.Protocol):
         if self._closed:
             return False
         loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiter = waiter
         timer = loop.call_later(timeout_s, _expire, waiter)
         try:
             return await waiter

@@ -8,6 +8,7 @@ from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.clock_watch import ClockWatch, watch_from_store
 from ingest.directory import Directory
+from ingest.heard import LastSaid
 from ingest.model import Delivery, Resolved
 from ingest.pipeline.intake import Pipeline
 from ingest.resolving import DeliveryResolver
@@ -91,6 +92,6 @@ def test_an_older_memory_does_not_replace_a_newer_one() -> None:
     watch, now = ClockWatch(), wall_now()
     fresh = Delivery("mbus", b"fresh", now, now)
     watch.judged(fresh, 1, now)
-    watch.learn([(1, b"old", now, now - timedelta(hours=1))])
+    watch.learn([LastSaid(1, "mbus", b"old", now, now - timedelta(hours=1))])
     later = now + timedelta(minutes=1)
     assert watch.judged(Delivery("mbus", b"fresh", later, later), 1, now)[1] == ["stale"]
