@@ -56,11 +56,12 @@ class MbusTiming:
     gap_s: float = 0.3
     answer_s: float = ANSWER_S
 
-    def patience(self, request: int, baud_rate: int) -> Patience:
-        """Deadlines for the answer to a question of `request` bytes."""
+    def patience(self, request: int, baud_rate: int, *, whole_frames: bool = False) -> Patience:
+        """Deadlines for the answer to a question of `request` bytes; `whole_frames`: nothing comes before all of it."""
         first_s = request * character_s(baud_rate) + ANSWER_BITS / baud_rate + self.answer_s + self.network_s
         gap_s = IDLE_BITS / baud_rate + self.gap_s
-        return Patience(first_s, gap_s, first_s + LONGEST_FRAME * character_s(baud_rate) + 2 * gap_s)
+        frame_s = LONGEST_FRAME * character_s(baud_rate)
+        return Patience(first_s + frame_s * whole_frames, gap_s, first_s + frame_s + 2 * gap_s)
 
 
 class MbusMaster:
@@ -87,6 +88,9 @@ class MbusMaster:
         # Frame count bit of the next question by primary address; a slave that is not in it is reset first.
         self._count_bits: dict[int, int] = {}
         self._selected = False
+        # Many gateways hand a frame on when they have all of it. Late answers show that; then silence takes longer to
+        # tell, so nobody is given that time before.
+        self._whole_frames = False
         # Before this time of the loop the bus rests; what the poller does meanwhile costs the bus nothing.
         self._rest_until = 0.0
 
@@ -198,12 +202,15 @@ class MbusMaster:
     async def _exchange(self, request: bytes, listening: Listening, baud_rate: int) -> Frame:
         line = await self._ready(baud_rate)
         await self._rested()
-        line.discard()
+        late = line.discard()
         line.send(request)
+        patience = self._timing.patience(len(request), baud_rate, whole_frames=self._whole_frames)
         try:
-            frame: Frame = await line.answer(listening.find, self._timing.patience(len(request), baud_rate))
+            frame: Frame = await line.answer(listening.find, patience)
         except SilenceError as silence:
             raise listening.reason(silence) from silence
+        finally:
+            self._whole_frames |= bool(late or listening.strangers)
         self._rest_until = asyncio.get_running_loop().time() + IDLE_BITS / baud_rate
         return frame
 

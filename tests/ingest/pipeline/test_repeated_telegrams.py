@@ -9,7 +9,7 @@ from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.clock_watch import watch_from_store
 from ingest.model import Delivery
-from ingest.pipeline import Pipeline
+from ingest.pipeline.intake import Pipeline
 from ingest.sources.mqtt_intake import MqttIntake
 from ingest.sources.mqtt_settings import MqttSettings
 from protocols.mbus import record_bytes, wireless_telegram

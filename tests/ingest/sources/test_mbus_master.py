@@ -164,3 +164,18 @@ def test_patience_follows_the_speed_of_the_bus() -> None:
     assert usual.first_s == pytest.approx(0.188 + 5 * 11 / 2400, abs=0.01)
     assert slow.total_s - slow.first_s == pytest.approx(9.6 + 2 * 33 / 300, abs=0.1)
     assert usual.total_s - usual.first_s == pytest.approx(1.2 + 2 * 33 / 2400, abs=0.05)
+
+
+async def test_a_gateway_that_hands_on_whole_frames_only_is_given_their_time(
+    mbus_master_for, target_at, counting
+) -> None:
+    # The telegram lasts half a second, the first byte is waited for half as long.
+    async with MbusServer([MbusSlave(counting("10000001", tail=60), 1)], baud_rate=2400) as gateway:
+        master = mbus_master_for(gateway.address, network_s=0.05)
+        target = target_at(1, baud_rate=2400)
+        with pytest.raises(SourceError):
+            await master.read(target, 1)
+        await master.read(target, 3)
+        before = gateway.counters.requests
+        await master.read(target, 1)
+    assert gateway.counters.requests == before + 1
