@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli.decode_batch import decode_lines, error_as_json, json_line, telegrams_as_json
-from ingest.decoding.detect import bytes_from_text
+from ingest.decoding.detect import bytes_from_text, flaw_in_hex
 from ingest.decoding.state import DecodingState
 from ingest.decoding.table import decode as decode_bytes
 from ingest.decoding.table import protocol_name
@@ -19,6 +19,9 @@ from ingest.model import Decoded
 from ingest.profiles import own_profiles, use_own_profiles
 from protocols.errors import ProtocolError
 from protocols.mqtt.message import FamilyState
+
+# Bytes read from standard input or a file.
+_LONGEST = 1 << 22
 
 
 def _usage(message: str) -> NoReturn:
@@ -29,7 +32,10 @@ def _usage(message: str) -> NoReturn:
 def decode(
     telegram: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HEX", help="Bytes as hex (blanks allowed), base64 or JSON; - reads them."),
+        typer.Argument(
+            metavar="HEX",
+            help="Bytes as hex (blanks, colons and 0x allowed), base64 or JSON, or a file of them; - reads.",
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -70,10 +76,8 @@ def decode(
         _usage("give the telegram as HEX, or --batch FILE")
     if as_json and as_table:
         _usage("--json and --table exclude each other")
-    text = (
-        sys.stdin.buffer.read(1 << 22) if telegram == ["-"] else " ".join(telegram).encode("utf-8", "surrogateescape")
-    )
-    payload = _payload(text, protocol, topic)
+    text, from_words = _input(telegram)
+    payload = _payload(text, protocol, topic, from_words)
     table = as_table or (sys.stdout.isatty() and not as_json)
     try:
         name = None if protocol is None else protocol_name(protocol)
@@ -106,13 +110,29 @@ def _own_profile(file: Path) -> str:
     return next(iter([*found.profiles, *found.mappings]))
 
 
-def _payload(text: bytes, protocol: str | None, topic: str | None) -> bytes:
-    if topic is None and protocol not in ("mqtt", "reading"):
-        payload = bytes_from_text(text)
-        if payload == text and text.strip()[:1] not in (b"{", b"[") and protocol is not None:
-            _usage("HEX is neither hexadecimal nor base64")
-        return payload
-    return text
+def _input(words: list[str]) -> tuple[bytes, bool]:
+    """What to decode, and whether the words themselves are it rather than standard input or a file that they name."""
+    if words == ["-"]:
+        return sys.stdin.buffer.read(_LONGEST), False
+    text = " ".join(words)
+    if len(words) == 1 and len(text) < 1024 and any(mark in text for mark in "./\\") and Path(text).is_file():
+        with Path(text).open("rb") as file:
+            return file.read(_LONGEST), False
+    return text.encode("utf-8", "surrogateescape"), True
+
+
+def _payload(text: bytes, protocol: str | None, topic: str | None, from_words: bool) -> bytes:
+    if topic is not None or protocol in ("mqtt", "reading"):
+        return text
+    if not from_words or text.strip()[:1] in (b"{", b"["):
+        return bytes_from_text(text)
+    flaw = flaw_in_hex(text.decode("utf-8", "replace"))
+    if flaw is not None:
+        _usage(flaw)
+    payload = bytes_from_text(text, 1)
+    if payload == text and text.strip():
+        _usage("HEX is neither hexadecimal, base64, JSON nor a file")
+    return payload
 
 
 def _key(text: str | None) -> bytes | None:

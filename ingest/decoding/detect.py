@@ -10,19 +10,22 @@ import re
 from protocols.errors import UnsupportedError
 from protocols.serial_frame import frames_in
 
-_HEX = re.compile(rb"(?:0[xX])?(?:[0-9A-Fa-f]{2}[\s:,-]*)+")
-_SEPARATORS = re.compile(rb"[\s:,-]+|0[xX]")
+_HEX = re.compile(rb"(?:(?:0[xX]|\\x)?[0-9A-Fa-f]{2}[\s:,;-]*)+")
+_SEPARATORS = re.compile(rb"[\s:,;-]+|0[xX]|\\x")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
 
 
-def bytes_from_text(payload: bytes) -> bytes:
-    """The bytes behind hexadecimal (with blanks, colons, 0x) or base64 text; the input itself where it is neither."""
+def bytes_from_text(payload: bytes, shortest: int = 2) -> bytes:
+    """The bytes behind hexadecimal (with blanks, colons, 0x before any byte) or base64 text; else the input itself.
+
+    `shortest` is the number of bytes from which on digits are taken for hexadecimal.
+    """
     text = payload.strip()
     if text[:1] in (b"{", b"["):
         return payload
     if _HEX.fullmatch(text):
         digits = _SEPARATORS.sub(b"", text)
-        if len(digits) % 2 == 0 and len(digits) >= 4:
+        if len(digits) % 2 == 0 and len(digits) >= 2 * shortest:
             return bytes.fromhex(digits.decode())
     if len(text) % 4 == 0 and _BASE64.fullmatch(text):
         try:
@@ -30,6 +33,19 @@ def bytes_from_text(payload: bytes) -> bytes:
         except (binascii.Error, ValueError):
             return payload
     return payload
+
+
+def flaw_in_hex(text: str) -> str | None:
+    """Why a text that was clearly meant as hexadecimal is none; None where it is, or was meant as something else."""
+    digits = [(place, one) for place, one in enumerate(text) if one not in " \t\r\n:,;-"]
+    wrong = [(place, one) for place, one in digits if one not in "0123456789abcdefABCDEF"]
+    prefixes = sum(one in "xX\\" for _, one in wrong)
+    if len(digits) < 2 or len(wrong) - prefixes > len(digits) // 16:
+        return None
+    for place, one in wrong:
+        if one not in "xX\\":
+            return f"{one!r} is no hexadecimal digit, character {place + 1} of {len(text)}"
+    return None if prefixes or len(digits) % 2 == 0 else f"{len(digits)} hexadecimal digits, half a byte is missing"
 
 
 def protocol_of(payload: bytes, *, port: int | None = None, topic: str | None = None) -> str:

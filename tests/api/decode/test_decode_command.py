@@ -121,6 +121,46 @@ def test_it_reads_the_telegram_from_standard_input():
     assert json.loads(run("-", text=FRAME.hex().encode()).stdout)["meter"]["serial"] == "12345678"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        FRAME.hex(" ").upper(),
+        "0x" + FRAME.hex(),
+        FRAME.hex(":"),
+        ", ".join(f"0x{byte:02X}" for byte in FRAME),
+        "".join(f"\\x{byte:02x}" for byte in FRAME),
+        FRAME.hex(" ", 4) + "\n",
+    ],
+)
+def test_hexadecimal_may_be_written_as_people_paste_it(written):
+    assert json.loads(run(written).stdout)["meter"]["serial"] == "12345678"
+    assert json.loads(run(*written.split()).stdout)["meter"]["serial"] == "12345678"
+
+
+def test_it_reads_a_file_of_text_or_of_bytes(tmp_path):
+    for name, content in (("a.hex", FRAME.hex(" ").encode() + b"\n"), ("a.bin", FRAME)):
+        file = tmp_path / name
+        file.write_bytes(content)
+        assert json.loads(run(str(file)).stdout)["meter"]["serial"] == "12345678"
+        assert json.loads(run("--protocol", "mbus", "-", text=content).stdout)["meter"]["serial"] == "12345678"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (FRAME.hex()[:-1], "half a byte is missing"),
+        (FRAME.hex()[:20] + "G" + FRAME.hex()[21:], "'G' is no hexadecimal digit, character 21 of"),
+        (FRAME.hex() + "h", "'h' is no hexadecimal digit"),
+        ("no telegram", "neither hexadecimal, base64, JSON nor a file"),
+        ("/nowhere/file.hex", "neither hexadecimal, base64, JSON nor a file"),
+    ],
+)
+def test_what_is_no_hexadecimal_is_told_by_its_character(written, said):
+    found = run(written)
+    assert found.returncode == 2
+    assert said in found.stderr.decode()
+
+
 def test_it_starts_without_heavy_libraries():
     heavy = ("numba", "numpy", "nicegui", "psycopg", "paho")
     code = f"import sys, api.cli.decode; print([name for name in {heavy} if name in sys.modules])"
