@@ -49,12 +49,15 @@ SLACK_DAYS = 3
 # afterwards.
 STANDING_DAYS: Mapping[Kind, int] = {
     Kind.UNIT_ERROR: 4000,
+    Kind.SWAPPED_SENSORS: 400,
     Kind.FACTOR_ERROR: 30,
     Kind.JUMP: 30,
     Kind.LEAKAGE: 60,
     Kind.UNDERCOOLING: 400,
     Kind.LOW_USE: 400,
 }
+# Share of the area's cooling, times the rise of use squared, below which warm water is the cause of the rise.
+UNCOOLED = 0.65
 # A jump of so few days is one of the index.
 ONCE_DAYS = 3
 # A meter that stays silent this long after a doubtful reading was read by eye meanwhile.
@@ -118,11 +121,19 @@ def _explains(cause: Finding, symptom: Finding) -> bool:
         jump = cause if cause.kind is Kind.JUMP else symptom
         once = jump.severity is Severity.CRITICAL and jump.to_us - jump.from_us <= ONCE_DAYS * DAY_US
         return once == (cause is jump) and _together(cause, symptom)
-    if cause.kind is Kind.UNDERCOOLING and symptom.kind is Kind.JUMP:
-        return cause.severity is Severity.CRITICAL and _together(cause, symptom)
-    if cause.kind is Kind.JUMP and symptom.kind is Kind.UNDERCOOLING and symptom.severity is Severity.CRITICAL:
-        return False
+    if {cause.kind, symptom.kind} == {Kind.UNDERCOOLING, Kind.JUMP}:
+        warm, jump = (cause, symptom) if cause.kind is Kind.UNDERCOOLING else (symptom, cause)
+        return _uncooled(warm, jump) == (cause is warm) and _together(cause, symptom)
     return symptom.kind in EXPLAINS.get(cause.kind, ()) and _together(cause, symptom)
+
+
+def _uncooled(warm: Finding, jump: Finding) -> bool:
+    """Whether water that comes back warm explains a rise of use: it is hardly cooled, or it is cooled far less and the
+    rise is small. A valve that is stuck open uses much more and still cools.
+    """
+    share = warm.observed / max(warm.details.get("area_difference_k", np.inf), 1e-9)
+    rise = jump.observed / max(jump.details.get("expected_kwh", 0.0), 1e-9)
+    return warm.severity is Severity.CRITICAL or share * rise * rise < UNCOOLED
 
 
 def _unbalances(flat: Finding, house: Finding) -> bool:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.days import Points
-from compute.findings import group_median
+from compute.findings import group_median, trailing_sum
 from compute.kernels.compiled import Bool, Float64, Int64
 from compute.kernels.rolling import medians_before
 
 KWH_PER_M3K = 1.15
 MIN_STEPS = 5.0
+# Days that a coarse display is read together.
+POOLED_DAYS = (3, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,17 @@ class Drop:
 
 
 def temperature_drop(energy_kwh: Float64, volume_m3: Float64, able: Bool, points: Points) -> Drop:
-    """Drop of every point on the days that `able` (p, d) names; NaN where a figure is within a few display steps."""
+    """Drop of every point on the days that `able` (p, d) names: of the day, where its figures are within a few display
+    steps of the last `POOLED_DAYS`; NaN where these are, too.
+    """
+    drop = np.full(energy_kwh.shape, np.nan)
+    counted = able & np.isfinite(energy_kwh) & np.isfinite(volume_m3)
     with np.errstate(invalid="ignore", divide="ignore"):
-        flows = able & (volume_m3 > np.maximum(MIN_STEPS * points.volume_step_m3[:, None], 1e-3))
-        flows &= energy_kwh > MIN_STEPS * points.energy_step_kwh[:, None]
-        drop = np.where(flows, energy_kwh / (KWH_PER_M3K * volume_m3), np.nan)
+        for n in (1, *POOLED_DAYS):
+            energy, volume = (trailing_sum(np.where(counted, figures, 0.0), n) for figures in (energy_kwh, volume_m3))
+            flows = counted & np.isnan(drop) & (volume > np.maximum(MIN_STEPS * points.volume_step_m3[:, None], 1e-3))
+            flows &= energy > MIN_STEPS * points.energy_step_kwh[:, None]
+            drop = np.where(flows, energy / (KWH_PER_M3K * volume), drop)
         area = group_median(drop, points.area, least=5)
         return Drop(drop, area, usual_before(drop / area))
 

@@ -21,12 +21,14 @@ from compute.signature import KWH_PER_M3K, usual_before
 @dataclass(frozen=True, slots=True)
 class FactorError:
     """`percent` over `days` days with at most `idle_h` hours a day without flow; `idle_percent` more for every hour
-    beyond, and then it must have moved from the point's usual and the flowing hours must show `flow_steps`.
+    beyond, and then it must have moved from the point's usual and the flowing hours must show `flow_steps`; and by what
+    `blur_steps` counts of the display are of the energy, of which there must be `min_steps`.
 
     The other mounting side: a move of at least `side_percent` over `side_days` that fits to a share of `side_fit`, for
     `side_told_days` with the meter's own sums or `side_days_in_a_row` without, at `side_difference_k` between supply
-    and return. Daily readings: `daily_percent` away from the area and from the point's usual over `days`
-    days, `daily_in_a_row` times in a row, that fits what the use moved from its expectation to a share of `daily_fit`.
+    and return. Daily readings: `daily_percent` (`blunt_percent` where only the volume is coarse) away from the area and
+    from the point's usual over `days` days, `daily_in_a_row` times in a row, that fits what the use moved from its
+    expectation to a share of `daily_fit`.
     """
 
     percent: float = 10.0
@@ -36,7 +38,8 @@ class FactorError:
     idle_percent: float = 1.5
     flow_steps: float = 5.0
     min_kwh: float = 20.0
-    min_steps: float = 60.0
+    min_steps: float = 12.0
+    blur_steps: float = 1.5
     side_days: int = 28
     side_percent: float = 0.6
     side_fit: float = 0.3
@@ -45,6 +48,7 @@ class FactorError:
     side_difference_k: float = 28.0
     side_steps: float = 500.0
     daily_percent: float = 25.0
+    blunt_percent: float = 12.0
     daily_in_a_row: int = 5
     daily_fit: float = 0.4
     side_told_days: int = 10
@@ -58,14 +62,12 @@ def detect(days: Days, limits: FactorError) -> list[Finding]:
     # shifts, and the point's own in a way that only its past tells.
     resting_h = np.maximum(trailing_sum(days.idle_h, limits.days) / limits.days - limits.idle_h, 0.0)
     limit = limits.percent + limits.idle_percent * resting_h
+    limit += _blur(days, trailing_sum(days.measured_kwh, limits.days), limits)
     common = group_median(np.where(sure, residual, np.nan), days.points.area, least=5)
     usual = usual_before(np.where(sure, residual, np.nan))
     with np.errstate(invalid="ignore"):
         wrong = sure & (np.abs(residual - np.nan_to_num(common)) > limit) & (np.abs(residual) > limit)
-        flowing_h = np.maximum(24.0 * limits.days - trailing_sum(days.idle_h, limits.days), 1.0)
-        steps = limits.flow_steps * days.points.volume_step_m3[:, None] * flowing_h
-        sharp = trailing_sum(days.volume_m3, limits.days) > steps
-        wrong &= (resting_h == 0.0) | ((np.abs(residual - usual) > limit) & sharp)
+        wrong &= (resting_h == 0.0) | ((np.abs(residual - usual) > limit) & _sharp(days, limits))
     wrong = persistent(wrong & days.active & days.in_season, 3, 3)
     found = [_finding(days, residual, span, limits) for span in runs(wrong, bridge=7)]
     return found + _by_day(days, limits) + _other_side(days, limits)
@@ -82,6 +84,21 @@ def _residual(days: Days, window: int, limits: FactorError) -> tuple[Float64, Bo
     return residual, sure
 
 
+def _blur(days: Days, energy: Float64, limits: FactorError) -> Float64:
+    """(p, d) percent that the display of an energy hides."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result: Float64 = 100.0 * limits.blur_steps * days.points.energy_step_kwh[:, None] / np.maximum(energy, 1e-9)
+    return result
+
+
+def _sharp(days: Days, limits: FactorError) -> Bool:
+    """Days at whose end a flowing hour of the last ones was many counts of the volume."""
+    flowing_h = np.maximum(24.0 * limits.days - trailing_sum(days.idle_h, limits.days), 1.0)
+    steps = limits.flow_steps * days.points.volume_step_m3[:, None] * flowing_h
+    result: Bool = trailing_sum(days.volume_m3, limits.days) > steps
+    return result
+
+
 def _finding(days: Days, residual: Float64, span: tuple[int, int, int], limits: FactorError) -> Finding:
     row, first, end = span
     begin = max(0, first - limits.days + 1)
@@ -96,10 +113,14 @@ def _finding(days: Days, residual: Float64, span: tuple[int, int, int], limits: 
 
 
 def _by_day(days: Days, limits: FactorError) -> list[Finding]:
-    """Points without an hourly balance: energy against k·V·ΔT of whole days."""
+    """Points without a sharp hourly balance: energy against k·V·ΔT of whole days."""
     given = KWH_PER_M3K * days.volume_m3 * (days.supply_c - days.return_c)
-    able = days.active & days.in_season & days.usable & ~(days.balance_kwh > 0) & (days.drop_k > 0) & (given > 0)
+    hourly = days.balance_kwh > 0
+    # Where a flowing hour is a few counts of the volume, hours with a count stand for those without: only days tell.
+    blunt = ~hourly | ~_sharp(days, limits)
+    able = days.active & days.in_season & days.usable & blunt & (days.drop_k > 0) & (given > 0)
     measured, balance = (trailing_sum(np.where(able, values, 0.0), limits.days) for values in (days.energy_kwh, given))
+    percent = np.where(hourly, limits.blunt_percent, limits.daily_percent) + _blur(days, measured, limits)
     enough = able & (trailing_sum(able.astype(np.float64), limits.days) >= limits.days - 2)
     steps = limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
     enough &= measured > np.maximum(limits.min_kwh, steps)
@@ -107,7 +128,7 @@ def _by_day(days: Days, limits: FactorError) -> list[Finding]:
         residual = np.where(enough, 100.0 * (measured / balance - 1.0), np.nan)
         apart = residual - group_median(residual, days.points.area, least=5)
         moved = apart - usual_before(apart)
-        wrong = (np.abs(moved) > limits.daily_percent) & (np.abs(apart) > limits.daily_percent)
+        wrong = (np.abs(moved) > percent) & (np.abs(apart) > percent)
         due = trailing_sum(np.where(able, days.expected_kwh, 0.0), limits.days)
         use, factor = np.log(measured / due), np.log1p(moved / 100.0)
         wrong &= (np.sign(moved) == np.sign(apart)) & (np.abs(use - factor) < limits.daily_fit * np.abs(factor))
@@ -120,8 +141,8 @@ def _by_day(days: Days, limits: FactorError) -> list[Finding]:
         found.append(
             Finding(
                 row, Kind.FACTOR_ERROR, "H1", Severity.WARNING, int(days.bounds[begin]), int(days.bounds[end]),
-                seen, -limits.daily_percent, limits.daily_percent, "%", stake, 0.7, {"ratio": 1.0 + seen / 100.0},
-                int(days.bounds[first + 1]),
+                seen, -float(percent[row, first]), float(percent[row, first]), "%", stake, 0.7,
+                {"ratio": 1.0 + seen / 100.0}, int(days.bounds[first + 1]),
             )
         )  # fmt: skip
     return found

@@ -28,7 +28,8 @@ class Jump:
     `days` days in a row. One day alone: `day_z`, `day_percent`, `day_load_percent`.
 
     A level shift: `lasting_percent` and `lasting_z` on each of `lasting_days` days while the temperature drop fell to
-    `drop_percent` of the usual, or `shift_percent` and `shift_z` over `shift_days` days. `min_steps`; `learned_days`:
+    `drop_percent` of the usual; `warm_share_percent` and `warm_z` together over `warm_days` days on which it was below
+    `warm_percent`; or `shift_percent` and `shift_z` over `shift_days` days. `min_steps`; `learned_days`:
     that a signature must have seen, `cold_days` of them at least `cold_percent` as cold; `off_season_loads`: days of
     design load that one day off season must exceed.
     """
@@ -44,6 +45,10 @@ class Jump:
     lasting_days: int = 3
     lasting_z: float = 2.5
     drop_percent: float = 75.0
+    warm_percent: float = 70.0
+    warm_share_percent: float = 12.0
+    warm_days: int = 5
+    warm_z: float = 2.5
     shift_days: int = 10
     shift_percent: float = 30.0
     shift_z: float = 2.5
@@ -111,7 +116,9 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
         # Where nobody knows the building's size, only a signature that knows such days can tell.
         day &= learned | np.isfinite(points.design_load_kw)[:, None]
         lasting = (excess > limits.lasting_z * sigma) & (excess > limits.lasting_percent / 100.0 * expected)
-        lasting &= able & known & (days.drop_k / days.area_drop_k / days.usual_drop < limits.drop_percent / 100.0)
+        cools = days.drop_k / days.area_drop_k / days.usual_drop
+        lasting &= able & known & (cools < limits.drop_percent / 100.0)
+        warm = able & known & (cools < limits.warm_percent / 100.0)
         # More than the meter's pipe can deliver (V8) is a jump whatever the weather: no signature is needed to say so.
         impossible = ((days.energy_bits & RANGE) != 0) & (days.energy_kwh > steps)
     needed = np.where(days.in_season, limits.days, limits.days + 1)
@@ -120,11 +127,24 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
         "days": persistent(high, limits.days, limits.days)
         & (trailing_sum(high.astype(np.float64), limits.days + 1) >= needed - 0.5),
         "lasting": persistent(lasting, limits.lasting_days, limits.lasting_days),
+        "warm": _warm(limits, expected, excess, sigma, warm),
         "shift": _shifted(limits, expected, excess, sigma, design, able & learned & days.in_season),
         "impossible": impossible,
     }
     mask: Bool = np.logical_or.reduce(list(ways.values()))
     return mask, impossible, ways
+
+
+def _warm(limits: Jump, expected: Float64, excess: Float64, sigma: Float64, able: Bool) -> Bool:
+    """Days at whose end the water has come back warmer for days, and the excess of all of them is beyond chance."""
+    n = limits.warm_days
+    total = trailing_sum(np.where(able, np.nan_to_num(excess), 0.0), n)
+    due = trailing_sum(np.where(able, np.nan_to_num(expected), 0.0), n)
+    # Days that spread by chance spread together by the root of their squares.
+    spread = np.sqrt(trailing_sum(np.where(able, np.nan_to_num(sigma), 0.0) ** 2, n))
+    mask = (total > limits.warm_share_percent / 100.0 * due) & (total > limits.warm_z * spread)
+    result: Bool = mask & persistent(able, n, n)
+    return result
 
 
 def _shifted(limits: Jump, expected: Float64, excess: Float64, sigma: Float64, design: Float64, able: Bool) -> Bool:
@@ -143,7 +163,12 @@ def _findings(
     days: Days, limits: Jump, masks: tuple[Bool, Bool, dict[str, Bool]], expected: Float64, excess: Float64
 ) -> list[Finding]:
     mask, impossible, ways = masks
-    lead = {"days": limits.days - 1, "lasting": limits.lasting_days - 1, "shift": limits.shift_days - 1}
+    lead = {
+        "days": limits.days - 1,
+        "lasting": limits.lasting_days - 1,
+        "warm": limits.warm_days - 1,
+        "shift": limits.shift_days - 1,
+    }
     excess = np.where(np.isfinite(excess), excess, np.nan_to_num(days.energy_kwh))
     expected = np.nan_to_num(expected)
     sigma = np.where(np.isfinite(days.sigma_kwh), days.sigma_kwh, np.inf)

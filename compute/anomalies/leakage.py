@@ -1,8 +1,8 @@
 """Leakage: water runs in every hour of the day although nobody heats (H10).
 
-Where the volume is read once a day, its daily mean stands for the lowest hour, as long as the area rests: tap water
-would drown a drip. Water that gives off heat circulates for hot taps or heats on a cool day, unless it began to run
-after a rest and runs as evenly as only a leak does.
+Where the volume is read once a day, or its display is too coarse for an hour, its daily mean stands for the lowest
+hour, as long as the area rests: tap water would drown a drip. Water that gives off heat circulates for hot taps or
+heats on a cool day, unless it began to run after a rest and runs as evenly as only a leak does.
 """
 
 from dataclasses import dataclass
@@ -72,5 +72,8 @@ def _by_day(days: Days, limits: Leakage, usual: Float64) -> Bool:
     least = limits.daily_qp_percent / 100.0 * np.nan_to_num(days.points.qp_m3h)[:, None]
     with np.errstate(invalid="ignore"):
         rests = usual / 24.0 < limits.rest_percent / 100.0 * least
-        result: Bool = ~np.isfinite(days.lowest_m3) & days.usable & rests & (days.volume_m3 / 24.0 > least)
+        # An hour that is less than two counts of the display says nothing; a day does.
+        coarse = limits.min_steps * days.points.volume_step_m3 > limits.qp_percent / 100.0 * days.points.qp_m3h
+        blunt = ~np.isfinite(days.lowest_m3) | coarse[:, None]
+        result: Bool = blunt & days.usable & rests & (days.volume_m3 / 24.0 > least)
     return result & (least > 0)

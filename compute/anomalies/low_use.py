@@ -19,7 +19,7 @@ BETTER_DAYS = 2
 class LowUse:
     """Use below `fail_percent` of the expectation in sum over the last `window_days`, of which at least `days` could
     be judged, or below `warn_percent` over `long_window_days` and `long_days`, which is more than a holiday; and by
-    more than `robust_z` spreads a day.
+    more than `robust_z` spreads a day. `min_steps`: counts of the display that a day's expectation is worth.
     """
 
     warn_percent: float = 36.0
@@ -29,7 +29,7 @@ class LowUse:
     long_days: int = 14
     long_window_days: int = 18
     robust_z: float = 2.5
-    min_steps: float = 10.0
+    min_steps: float = 2.0
     hdd_k: float = 5.0
 
 
@@ -41,8 +41,7 @@ def detect(days: Days, limits: LowUse) -> list[Finding]:
         common = days.common
         expected = days.expected_kwh * np.clip(np.where(np.isfinite(common), common, 1.0), 0.0, 1.0)
         cold = np.where(np.isfinite(days.hdd_k), days.hdd_k > limits.hdd_k, True)
-        worth = expected > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
-        judged = days.active & days.in_season & cold & days.usable & worth & np.isfinite(sigma)
+        judged = days.active & days.in_season & cold & days.usable & (expected > 0) & np.isfinite(sigma)
     few = min(limits.fail_percent, limits.warn_percent)
     low = _low(days, limits, (expected, judged), (limits.window_days, limits.days, few))
     long = (limits.long_window_days, limits.long_days, limits.warn_percent)
@@ -83,5 +82,7 @@ def _low(days: Days, limits: LowUse, judged: tuple[Float64, Bool], ask: tuple[in
         trailing_sum(np.where(able, values, 0.0), window) for values in (expected, days.energy_kwh, days.sigma_kwh)
     )
     enough = able & (trailing_sum(able.astype(np.float64), window) >= needed - 0.5)
+    # A coarse display needs days to show a share: the window's expectation must be worth many counts of it.
+    enough &= due > limits.min_steps * needed * np.maximum(days.points.energy_step_kwh, 1e-6)[:, None]
     result: Bool = enough & (used > 0) & (used < percent / 100.0 * due) & (due - used > limits.robust_z * spread)
     return result

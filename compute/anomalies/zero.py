@@ -1,7 +1,7 @@
 """Zero use: nothing counted on an active point while the network heats (V13, H17).
 
-A zero hour is noise on a coarse register: the run must be long enough for several display steps at the use that is
-expected.
+A zero hour is noise on a coarse register: the run must be long enough for so many display steps at the use that is
+expected that low use would have shown.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ SHARE = 0.5
 @dataclass(frozen=True, slots=True)
 class ZeroUse:
     """`warn_h`, `fail_h`: hours without use; `peer_h`, `peer_percent`: where only the neighbours' use tells what to
-    expect, and how little of it a thrifty point takes; `min_steps`: display steps expected in them; `hdd_k`: degree
+    expect, and how little of it a thrifty point takes; `low_percent`: of its own habit, which is low use and not zero;
+    `min_steps`: display steps that so little would show; `hdd_k`: degree
     days of a heating day; `robust_z`: spreads of the signature that the missing use is worth;
     `area_percent`: of the expectation, below which the area's median use means the network.
     """
@@ -28,6 +29,7 @@ class ZeroUse:
     warn_h: float = 24.0
     peer_h: float = 48.0
     peer_percent: float = 25.0
+    low_percent: float = 33.0
     fail_h: float = 72.0
     min_steps: float = 4.0
     hdd_k: float = 3.0
@@ -43,7 +45,7 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
     due = expected * run_h / hours
     # What neighbours use is no habit of the point's own.
     own = np.isfinite(days.expected_kwh)
-    sure = due * np.where(own, 1.0, limits.peer_percent / 100.0)
+    sure = due * np.where(own, limits.low_percent, limits.peer_percent) / 100.0
     steps = sure > limits.min_steps * np.maximum(days.points.energy_step_kwh, 1e-9)[:, None]
     # Where nothing is known of the point's use, only the long run counts.
     known = np.isfinite(expected)

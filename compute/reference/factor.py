@@ -51,14 +51,14 @@ def _by_hour(town: Town, limits: FactorError) -> list[Told]:
         wrong = []
         for d in town.days:
             resting_h = max(_window(flat.idle_h, d, n) / n - limits.idle_h, 0.0)
-            limit = limits.percent + limits.idle_percent * resting_h
+            limit = (
+                limits.percent + limits.idle_percent * resting_h + _blur(flat, _window(flat.measured_kwh, d, n), limits)
+            )
             own, shared = apart[at][d], common[at][d] if known(common[at][d]) else 0.0
             far = abs(own) > limit and abs(own - shared) > limit
             if resting_h > 0.0:
                 # Flow that comes and goes within the hour shifts a balance: only a move tells.
-                flowing_h = max(24.0 * n - _window(flat.idle_h, d, n), 1.0)
-                sharp = _window(flat.volume_m3, d, n) > limits.flow_steps * flat.volume_step_m3 * flowing_h
-                far = far and sharp and abs(own - weeks_before(apart[at], d)) > limit
+                far = far and _sharp(flat, d, limits) and abs(own - weeks_before(apart[at], d)) > limit
             wrong.append(far and flat.active[d] and flat.in_season[d])
         for first, end in stretches(lasting(wrong, 3, 3), 7):
             begin = max(0, first - n + 1)
@@ -70,12 +70,24 @@ def _by_hour(town: Town, limits: FactorError) -> list[Told]:
     return found
 
 
+def _blur(flat: Flat, energy_kwh: float, limits: FactorError) -> float:
+    """Percent of an energy that its display hides."""
+    return 100.0 * limits.blur_steps * float(flat.energy_step_kwh) / max(energy_kwh, 1e-9)
+
+
+def _sharp(flat: Flat, d: int, limits: FactorError) -> bool:
+    """Whether a flowing hour of the week was many counts of the volume."""
+    flowing_h = max(24.0 * limits.days - _window(flat.idle_h, d, limits.days), 1.0)
+    return bool(_window(flat.volume_m3, d, limits.days) > limits.flow_steps * flat.volume_step_m3 * flowing_h)
+
+
 def _raw(flat: Flat, d: int, n: int) -> float:
     return 100.0 * (over(_window(flat.measured_kwh, d, n), _window(flat.balance_kwh, d, n)) - 1.0)
 
 
 def _by_day(town: Town, limits: FactorError) -> list[Told]:
-    """Where nothing is read by the hour: energy against k·V·ΔT of whole days, moved from the point's usual by what
+    """Where nothing is read by the hour: energy
+    against k·V·ΔT of whole days, moved from the point's usual by what
     its use moved.
     """
     n = limits.days
@@ -83,7 +95,8 @@ def _by_day(town: Town, limits: FactorError) -> list[Told]:
     def counts(flat: Flat, d: int) -> bool:
         given = KWH_PER_M3K * flat.volume_m3[d] * (flat.supply_c[d] - flat.return_c[d])
         able = flat.active[d] and flat.in_season[d] and flat.usable[d]
-        return bool(able and not flat.balance_kwh[d] > 0 and flat.drop_k[d] > 0 and given > 0)
+        blunt = not flat.balance_kwh[d] > 0 or not _sharp(flat, d, limits)
+        return bool(able and blunt and flat.drop_k[d] > 0 and given > 0)
 
     def residual(flat: Flat, d: int) -> float:
         days = [e for e in last(town.days, d, n) if counts(flat, e)]
@@ -98,26 +111,30 @@ def _by_day(town: Town, limits: FactorError) -> list[Told]:
     for at, flat in enumerate(town.flats):
         apart = [own[at][d] - common[at][d] for d in town.days]
         moved = [apart[d] - weeks_before(apart, d) for d in town.days]
-
-        def wrong(d: int, flat: Flat = flat, apart: list[float] = apart, moved: list[float] = moved) -> bool:
-            if not min(abs(moved[d]), abs(apart[d])) > limits.daily_percent or moved[d] * apart[d] < 0:
-                return False
-            days = [e for e in last(town.days, d, n) if counts(flat, e)]
-            due = total([flat.expected_kwh[e] for e in days])
-            measured = total([flat.energy_kwh[e] for e in days])
-            if not (due > 0 and moved[d] > -100.0):
-                return False
-            use, factor = math.log(measured / due), math.log1p(moved[d] / 100.0)
-            return abs(use - factor) < limits.daily_fit * abs(factor)
-
+        weeks = [[e for e in last(town.days, d, n) if counts(flat, e)] for d in town.days]
+        base = [limits.blunt_percent if flat.balance_kwh[d] > 0 else limits.daily_percent for d in town.days]
+        percent = [base[d] + _blur(flat, total([flat.energy_kwh[e] for e in weeks[d]]), limits) for d in town.days]
+        wrong = [_is_factor(flat, weeks[d], (apart[d], moved[d], percent[d]), limits) for d in town.days]
         needed = limits.daily_in_a_row
-        for first, end in stretches(lasting([wrong(d) for d in town.days], needed, needed), 7):
+        for first, end in stretches(lasting(wrong, needed, needed), 7):
             begin = max(0, first - needed + 1 - n // 2)
             seen = median(moved[first:end])
             stake = abs(seen) / max(100.0 + seen, 1.0) * total(flat.energy_kwh[begin:end])
-            band = (seen, -limits.daily_percent, limits.daily_percent)
+            band = (seen, -percent[first], percent[first])
             found.append(town.told(at, ("H1", "warning"), (begin, end), first + 1, band, stake))
     return found
+
+
+def _is_factor(flat: Flat, week: list[int], seen: tuple[float, float, float], limits: FactorError) -> bool:
+    """Away from the area and from the point's usual alike, by what its use moved from the expectation."""
+    apart, moved, percent = seen
+    if not min(abs(moved), abs(apart)) > percent or moved * apart < 0:
+        return False
+    due, measured = total([flat.expected_kwh[e] for e in week]), total([flat.energy_kwh[e] for e in week])
+    if not (due > 0 and moved > -100.0):
+        return False
+    use, factor = math.log(measured / due), math.log1p(moved / 100.0)
+    return abs(use - factor) < limits.daily_fit * abs(factor)
 
 
 def _other_side(town: Town, limits: FactorError) -> list[Told]:

@@ -167,11 +167,12 @@ def leakage(town: Town, limits: Leakage) -> list[Told]:
         qp = or_zero(flat.qp_m3h)
         least = max(limits.min_steps * flat.volume_step_m3, limits.qp_percent / 100.0 * qp)
         by_day = limits.daily_qp_percent / 100.0 * qp
+        coarse = limits.min_steps * flat.volume_step_m3 > limits.qp_percent / 100.0 * flat.qp_m3h
         able = _rests(town, at, limits, volumes[at], least)
         hourly = lasting([able[d] and flat.lowest_m3[d] > least for d in town.days], limits.days, limits.days)
         drips = [
             able[d]
-            and not known(flat.lowest_m3[d])
+            and (coarse or not known(flat.lowest_m3[d]))
             and flat.usable[d]
             and volumes[at][d] / 24.0 < limits.rest_percent / 100.0 * by_day
             and flat.volume_m3[d] / 24.0 > by_day > 0

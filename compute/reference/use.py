@@ -69,7 +69,7 @@ def _is_zero(town: Town, flat: Flat, d: int, limits: ZeroUse) -> bool:
         return False
     if known(habit):
         due = habit * run_h / hours
-        sure = due * (1.0 if own else limits.peer_percent / 100.0)
+        sure = due * (limits.low_percent if own else limits.peer_percent) / 100.0
         if not sure > limits.min_steps * max(flat.energy_step_kwh, 1e-9):
             return False
         if not due > limits.robust_z * or_zero(flat.sigma_kwh[d]) * max(run_h / hours, 1.0):
@@ -94,7 +94,7 @@ def low_use(town: Town, limits: LowUse) -> list[Told]:
             and flat.in_season[d]
             and cold_enough(flat, d, limits.hdd_k)
             and flat.usable[d]
-            and expected[d] > limits.min_steps * max(flat.energy_step_kwh, 1e-6)
+            and expected[d] > 0
             and known(flat.sigma_kwh[d])
             for d in town.days
         ]
@@ -121,7 +121,8 @@ def _is_low(flat: Flat, limits: LowUse, expected: list[float], judged: Marks, as
         used, due = total([flat.energy_kwh[e] for e in days]), total([expected[e] for e in days])
         spread = total([flat.sigma_kwh[e] for e in days])
         low = 0 < used < percent / 100.0 * due and due - used > limits.robust_z * spread
-        result.append(judged[d] and len(days) >= needed and low)
+        shown = due > limits.min_steps * needed * max(flat.energy_step_kwh, 1e-6)
+        result.append(judged[d] and len(days) >= needed and low and shown)
     return result
 
 
@@ -144,7 +145,8 @@ def jump(town: Town, limits: Jump) -> list[Told]:
         expected = [flat.expected_kwh[d] * min(max(shared[d], 1.0), 3.0) for d in town.days]
         excess = [flat.energy_kwh[d] - expected[d] for d in town.days]
         ways = _ways(town, at, limits, expected, excess)
-        lead = {"days": limits.days - 1, "lasting": limits.lasting_days - 1, "shift": limits.shift_days - 1}
+        lead = {"days": limits.days - 1, "lasting": limits.lasting_days - 1}
+        lead |= {"warm": limits.warm_days - 1, "shift": limits.shift_days - 1}
         rise = [value if known(value) else or_zero(flat.energy_kwh[d]) for d, value in enumerate(excess)]
         due = [or_zero(value) for value in expected]
         for first, end in stretches([any(way[d] for way in ways.values()) for d in town.days], 1):
@@ -194,15 +196,30 @@ def _ways(town: Town, at: int, limits: Jump, expected: list[float], excess: list
         beyond(d, limits.lasting_z, limits.lasting_percent) and seen[d] and cools[d] < limits.drop_percent / 100.0
         for d in days
     ]
+    back = [able[d] and seen[d] and cools[d] < limits.warm_percent / 100.0 for d in days]
     needed = [limits.days if flat.in_season[d] else limits.days + 1 for d in days]
     counted = [able[d] and learned[d] and flat.in_season[d] for d in days]
     return {
         "day": day,
         "days": [again[d] and sum(last(high, d, limits.days + 1)) >= needed[d] for d in days],
         "lasting": lasting(warm, limits.lasting_days, limits.lasting_days),
+        "warm": [_comes_back_warm(flat, d, limits, (expected, excess), back) for d in days],
         "shift": [_shifted(flat, d, limits, (expected, excess), counted, designs[d]) for d in days],
         "impossible": [bool(flat.energy_bits[d] & Quality.RANGE) and flat.energy_kwh[d] > steps for d in days],
     }
+
+
+def _comes_back_warm(flat: Flat, d: int, limits: Jump, use: tuple[list[float], list[float]], back: Marks) -> bool:
+    """Days in a row of warm return whose excess together is beyond chance."""
+    days = last(range(len(back)), d, limits.warm_days)
+    if len(days) < limits.warm_days or not all(back[e] for e in days):
+        return False
+    expected, excess = use
+    more = total([excess[e] for e in days])
+    chance = math.sqrt(total([flat.sigma_kwh[e] ** 2 for e in days]))
+    return (
+        more > limits.warm_share_percent / 100.0 * total([expected[e] for e in days]) and more > limits.warm_z * chance
+    )
 
 
 def _shifted(

@@ -5,7 +5,7 @@ Rules: imported by tests only; each function says of one flat and day what `comp
 """
 
 from compute.days import Days
-from compute.reference.town import NAN, Flat, Town, known, median, over, weeks_before
+from compute.reference.town import NAN, Flat, Town, known, last, median, over, total, weeks_before
 
 KWH_PER_M3K = 1.15
 BASE_C, HEATING_HDD_K = 18.0, 3.0
@@ -39,10 +39,19 @@ def peer_kwh(flats: list[Flat], flat: Flat, d: int) -> float:
 
 
 def drop_k(flat: Flat, d: int) -> float:
-    """Temperature drop from energy over volume; unknown within a few display steps."""
-    energy, volume = flat.energy_kwh[d], flat.volume_m3[d]
-    sharp = volume > max(MIN_STEPS * flat.volume_step_m3, 1e-3) and energy > MIN_STEPS * flat.energy_step_kwh
-    return over(energy, KWH_PER_M3K * volume) if sharp and flat.active[d] and flat.complete[d] else NAN
+    """Temperature drop from energy over volume, of the day or of as many days as the displays need."""
+
+    def counts(e: int) -> bool:
+        both = known(flat.energy_kwh[e]) and known(flat.volume_m3[e])
+        return bool(both and flat.active[e] and flat.complete[e])
+
+    for n in (1, 3, 7):
+        days = [e for e in last(range(d + 1), d, n) if counts(e)]
+        energy, volume = total([flat.energy_kwh[e] for e in days]), total([flat.volume_m3[e] for e in days])
+        sharp = volume > max(MIN_STEPS * flat.volume_step_m3, 1e-3) and energy > MIN_STEPS * flat.energy_step_kwh
+        if counts(d) and sharp:
+            return energy / (KWH_PER_M3K * volume)
+    return NAN
 
 
 def differing(town: Town, days: Days) -> list[str]:
