@@ -12,7 +12,7 @@ import numpy as np
 from compute.estimation import Calendar, GapLimits, shape_gaps, weekends
 from compute.kernels.compiled import Bool, Float64, Int8, Int32, Int64, compiled
 from compute.kernels.differences import Anchors, Readings, Segments, chain
-from compute.kernels.resampling import cadence, interval_bits, totals_at
+from compute.kernels.resampling import cadence, resample
 from compute.quality import Method, Quality
 from compute.series import Grid, IndexSeries
 
@@ -60,8 +60,7 @@ def fill(readings: Readings, segments: Segments, plan: Plan, scratch: Anchors, v
         anchors = Anchors(scratch.times[:m], scratch.totals[:m], scratch.flags[:m])
         usual = plan.cadences_us[point] if plan.cadences_us[point] > 0 else cadence(anchors.times, steps)
         totals, bits, method = out.totals[point], out.bits[point], out.method[point]
-        totals_at(anchors, plan.bounds, totals)
-        interval_bits(anchors, plan.bounds, usual, bits, method)
+        resample(anchors, plan.bounds, usual, totals, bits, method)
         shape_gaps(anchors, plan.bounds, plan.calendar, plan.area[point], totals, bits, method)
 
 

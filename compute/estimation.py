@@ -78,6 +78,15 @@ def like_days(bits: Int32, calendar: Calendar, area: int, day: int, before: int,
 
 
 @compiled
+def longest_span(times: Int64) -> int:
+    """Longest distance between successive instants."""
+    longest = np.int64(0)
+    for i in range(len(times) - 1):
+        longest = max(longest, times[i + 1] - times[i])
+    return int(longest)
+
+
+@compiled
 def shape_gaps(
     anchors: Anchors, bounds: Int64, calendar: Calendar, area: int, totals: Int64, bits: Int32, method: Int8
 ) -> None:
@@ -87,6 +96,8 @@ def shape_gaps(
     chosen, span = np.empty(max(calendar.limits.wanted_days, 1), np.int64), np.empty(4, np.int64)
     weights = np.empty(0)
     days = calendar.days
+    if longest_span(anchors.times) <= SHORT_GAP_US:
+        return
     for i in range(1, len(anchors.times)):
         start, end = anchors.times[i - 1], anchors.times[i]
         if end - start <= SHORT_GAP_US or anchors.flags[i] & HOLE or end <= bounds[0] or start >= bounds[-1]:

@@ -8,6 +8,8 @@ differences telescope exactly whatever the unit.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from compute.kernels.compiled import Float64, Int32, Int64, compiled
 from compute.quality import Quality
 
@@ -35,6 +37,8 @@ SPIKE_RATIO = 20
 UNIT_RATIOS = (10.0, 100.0, 1000.0, 3.6, 277.7777777777778, 1_000_000.0)
 UNIT_TOLERANCE = 0.01
 UNIT_MIN_COUNTS = 1000
+# Readings looked at together: loops without a branch take many at a time, one that is out of order costs this many.
+STRETCH = 128
 
 
 class Readings(NamedTuple):
@@ -207,6 +211,20 @@ def same_instant(readings: Readings, at: int, kept: Int64, values: Int64, m: int
 
 
 @compiled
+def plain(times: Int64, counts: Int64, flags: Int32, limit: int, rate: float) -> bool:
+    """Whether each reading but the first, which was kept as it is, is a plain advance over the one before it: what
+    `keep` asks of one reading, without a branch.
+    """
+    off, unrated = 0, rate <= 0.0
+    for i in range(len(times) - 1):
+        advance, elapsed = counts[i + 1] - counts[i], times[i + 1] - times[i]
+        far = advance > rate * (elapsed * 1e-6) + 2.0
+        far = far & ((not unrated) | (advance > 2 * counts[i] + UNIT_MIN_COUNTS))
+        off += (flags[i + 1] != 0) | (advance < 0) | (counts[i + 1] >= limit) | (elapsed <= 0) | far
+    return off == 0
+
+
+@compiled
 def keep(readings: Readings, limits: Limits, kept: Int64, values: Int64, verdict: Int32) -> int:
     """Which readings of a segment carry its index: their number.
 
@@ -216,9 +234,23 @@ def keep(readings: Readings, limits: Limits, kept: Int64, values: Int64, verdict
     m, pending, last_time, last_value = 0, 0, 0, 0
     times, counts, flags = readings.times, readings.counts, readings.flags
     limit, rate = limits.limit, limits.rate
-    for at in range(len(times)):
+    at, ahead, one_by_one = -1, 0, 0
+    while ahead < len(times):
+        at, ahead = ahead, ahead + 1
+        # Nearly every reading is a plain advance: many are decided together, and the rest of them without a call.
+        if at >= one_by_one and at + STRETCH <= len(times) and m > 0 and pending == 0 and kept[m - 1] == at - 1:
+            ahead = at + STRETCH
+            if last_value == counts[at - 1] and plain(
+                times[at - 1 : ahead], counts[at - 1 : ahead], flags[at - 1 : ahead], limit, rate
+            ):
+                own, to, told, verdicts = counts[at:ahead], values[m:], kept[m:], verdict[at:ahead]
+                for i in range(STRETCH):
+                    told[i], to[i], verdicts[i] = at + i, own[i], 0
+                m += STRETCH
+                last_time, last_value = times[ahead - 1], counts[ahead - 1]
+                continue
+            one_by_one, ahead = ahead, at + 1
         count = counts[at]
-        # Nearly every reading is a plain advance: decided here, without a call.
         if m > 0 and flags[at] == 0 and pending == 0 and last_value <= count < limit and times[at] > last_time:
             advance = count - last_value
             if advance <= rate * ((times[at] - last_time) * 1e-6) + 2.0 or (
@@ -282,6 +314,18 @@ def scaled(count: int, numerator: int, denominator: int) -> int:
 
 
 @compiled
+def in_a_row(kept: Int64, verdict: Int32) -> bool:
+    """Whether kept readings follow each other and are plain advances. `verdict`: of all readings of the segment."""
+    first = kept[0]
+    if kept[-1] - first != len(kept) - 1:
+        return False
+    own, found = verdict[first : first + len(kept)], np.int32(0)
+    for i in range(len(own)):
+        found |= own[i]
+    return bool(found == 0)
+
+
+@compiled
 def chain(readings: Readings, segments: Segments, point: int, anchors: Anchors, verdict: Int32) -> int:
     """Anchors of one point over all its segments; the number of anchors.
 
@@ -296,8 +340,21 @@ def chain(readings: Readings, segments: Segments, point: int, anchors: Anchors, 
         kept, values = anchors.times[filled:], anchors.totals[filled:]
         m = keep(own, limits, kept, values, verdict[low:high])
         numerator, denominator = segments.numerator[series], segments.denominator[series]
-        count, last_value = 0, 0
-        for i in range(m):
+        count, last_value, following, one_by_one = 0, 0, 0, 1
+        while following < m:
+            i, following = following, following + 1
+            if i >= one_by_one and i + STRETCH <= m:
+                if in_a_row(kept[i : i + STRETCH], verdict[low:high]):
+                    following = i + STRETCH
+                    seen, offset = kept[i], count - last_value
+                    count, last_value = offset + values[following - 1], values[following - 1]
+                    to, told, bits_to = values[i:following], kept[i:following], anchors.flags[filled + i :]
+                    instants = own.times[seen : seen + STRETCH]
+                    for k in range(len(to)):
+                        to[k] = base + scaled(offset + to[k], numerator, denominator)
+                        told[k], bits_to[k] = instants[k], 0
+                    continue
+                one_by_one = i + STRETCH
             at, value = kept[i], values[i]
             bits = verdict[low + at]
             if i == 0:

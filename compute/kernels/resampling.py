@@ -21,6 +21,8 @@ FLAT = int(Method.FLAT)
 SHORT_GAP_US = 7_200_000_000
 # A span is wider than the grid, or a slot was missed, from this multiple on.
 WIDE = 1.5
+# Intervals looked at together: loops without a branch take many at a time, one that is out of order costs this many.
+STRETCH = 32
 
 
 @compiled
@@ -31,10 +33,62 @@ def share(low: int, high: int, elapsed_us: int, span_us: int) -> int:
 
 
 @compiled
-def totals_at(anchors: Anchors, bounds: Int64, out: Int64) -> None:
-    """`out`: (h+1,) int64, total at every bound; level before the first and after the last anchor and across holes."""
+def narrowest(bounds: Int64) -> int:
+    """Length of the shortest interval, microseconds."""
+    least = np.int64(2**62)
+    for k in range(len(bounds) - 1):
+        least = min(least, bounds[k + 1] - bounds[k])
+    return int(least)
+
+
+@compiled
+def steady(times: Int64, flags: Int32, bounds: Int64, widest: float) -> bool:
+    """Whether each of `bounds` (w,) lies in a span of its own, all spans plain and at most `widest` microseconds long.
+
+    `times`, `flags`: (w+1,) of the anchors from the one at or before the first bound.
+    """
+    off = 0
+    for i in range(len(bounds)):
+        start, end = times[i], times[i + 1]
+        off += (start > bounds[i]) | (end <= bounds[i]) | (end - start > widest) | (flags[i + 1] != 0)
+    return off == 0
+
+
+@compiled
+def resample(anchors: Anchors, bounds: Int64, cadence_us: int, totals: Int64, bits: Int32, method: Int8) -> None:
+    """`totals_at` and `interval_bits` in one go; nearly all of a year is steady, and then neither has to search.
+
+    An interval between two steady bounds rests on plain spans that cover it and are not wide for it: nothing is to be
+    said of it.
+    """
+    times, flags, n, h = anchors.times, anchors.flags, len(anchors.times), len(bounds) - 1
+    widest, j, k = WIDE * narrowest(bounds), 0, 0
+    while k < h:
+        stop = min(k + STRETCH, h)
+        w = stop - k + 1
+        while j + 1 < n and times[j + 1] <= bounds[k]:
+            j += 1
+        at, end = bounds[k : stop + 1], j + w + 1
+        if 0 < j < n - w and times[0] < at[0] and steady(times[j:end], flags[j:end], at, widest):
+            own, values = times[j:end], anchors.totals[j:end]
+            out, quiet, plain = totals[k : stop + 1], bits[k:stop], method[k:stop]
+            for i in range(len(at)):
+                out[i] = share(values[i], values[i + 1], at[i] - own[i], own[i + 1] - own[i])
+            quiet[:], plain[:] = 0, 0
+        else:
+            totals_at(anchors, at, totals[k : stop + 1], j)
+            interval_bits(anchors, at, cadence_us, bits[k:stop], method[k:stop], j)
+        k = stop
+
+
+@compiled
+def totals_at(anchors: Anchors, bounds: Int64, out: Int64, j: int = 0) -> None:
+    """`out`: (h+1,) int64, total at every bound; level before the first and after the last anchor and across holes.
+
+    `j`: an anchor at or before the first bound, or the first of all.
+    """
     times, totals, flags = anchors.times, anchors.totals, anchors.flags
-    n, j = len(times), 0
+    n = len(times)
     if n == 0:
         out[:] = 0
         return
@@ -63,12 +117,13 @@ def span_bits(anchors: Anchors, at: int, left: int, right: int, cadence_us: int)
 
 
 @compiled
-def interval_bits(anchors: Anchors, bounds: Int64, cadence_us: int, bits: Int32, method: Int8) -> None:
+def interval_bits(anchors: Anchors, bounds: Int64, cadence_us: int, bits: Int32, method: Int8, j: int = 0) -> None:
     """What every interval rests on. `bits`: (h,) int32, `method`: (h,) int8, both written in full.
 
-    `cadence_us`: usual distance of readings; a span of more than one and a half of it had slots missing (V4).
+    `cadence_us`: usual distance of readings; a span of more than one and a half of it had slots missing (V4). `j`: an
+    anchor at or before the first bound, or the first of all.
     """
-    times, flags, n, j = anchors.times, anchors.flags, len(anchors.times), 0
+    times, flags, n = anchors.times, anchors.flags, len(anchors.times)
     for k in range(len(bounds) - 1):
         left, right = bounds[k], bounds[k + 1]
         while j + 1 < n and times[j + 1] <= left:
@@ -145,14 +200,34 @@ def reshape_span(bounds: Int64, span: Int64, weights: Float64, out: Int64) -> No
 
 
 @compiled
+def one_each(times: Int64, bounds: Int64) -> bool:
+    """Whether sample i of `times` (w,) lies in interval i of `bounds` (w+1,)."""
+    off = 0
+    for i in range(len(times)):
+        off += (times[i] < bounds[i]) | (times[i] >= bounds[i + 1])
+    return off == 0
+
+
+@compiled
 def means(times: Int64, values: Float32, bounds: Int64, out: Float32) -> None:
     """Mean of the samples in each interval. `out`: (h,) float32, NaN where there is none."""
+    n, h, k = len(times), len(bounds) - 1, 0
     j = np.searchsorted(times, bounds[0])
-    for k in range(len(bounds) - 1):
-        total, m = 0.0, 0
-        while j < len(times) and times[j] < bounds[k + 1]:
-            if values[j] == values[j]:
-                total += values[j]
-                m += 1
-            j += 1
-        out[k] = total / m if m else np.nan
+    while k < h:
+        stop = min(k + STRETCH, h)
+        after = j + stop - k
+        alone = after == n or (after < n and times[after] >= bounds[stop])
+        if alone and one_each(times[j:after], bounds[k : stop + 1]):
+            own, to = values[j:after], out[k:stop]
+            for i in range(len(to)):
+                to[i] = own[i] + np.float32(0.0)
+            j, k = after, stop
+        for at in range(k, stop):
+            total, m = 0.0, 0
+            while j < n and times[j] < bounds[at + 1]:
+                if values[j] == values[j]:
+                    total += values[j]
+                    m += 1
+                j += 1
+            out[at] = total / m if m else np.nan
+        k = stop
