@@ -1,14 +1,14 @@
 """Serial bytes that a DTU passes through (USR and alike): split, merged, with heartbeats between; one buffer a DTU.
 
-Rules: the packet borders of MQTT mean nothing; a half frame waits for its other half, but not for ever and not
-without bound;
-a heartbeat text is recognised and dropped; a frame that the master sent (echo) is no reading.
+Rules: the packet borders of MQTT mean nothing; a half frame waits for its other half, but not for ever and not without
+bound; a heartbeat text is recognised and dropped, unless it turns out to be part of a frame; a frame that the master
+sent (echo) is no reading.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocols.errors import ContentError
 from protocols.mqtt.dtu_frames import Scan, scan
@@ -29,6 +29,16 @@ _SHORTEST_TEXT = 4
 _TEXT = re.compile(rb"[\x20-\x7e\r\n\t]{2,128}")
 
 
+class _Held(NamedTuple):
+    """What waits for its other half: `bare` without what reads like a heartbeat, `whole` with it."""
+
+    bare: bytes
+    whole: bytes
+
+
+_NONE_HELD = _Held(b"", b"")
+
+
 def decode(publish: Publish, state: FamilyState) -> tuple[MqttMessage, ...]:
     """The frames that a publish completes.
 
@@ -42,17 +52,19 @@ def decode(publish: Publish, state: FamilyState) -> tuple[MqttMessage, ...]:
         raise ContentError("dtu.too_long", f"{len(data)} bytes in one message, at most {MAX_MESSAGE} are read")
     slot = state.slot(FAMILY)
     held, dropped = _held(slot, device, publish.at)
-    if _TEXT.fullmatch(data):
-        found = scan(held + data)
-        if not found.cuts and (len(data) >= _SHORTEST_TEXT or not found.rest):
-            # A heartbeat between two halves must not cost the frame: what was held stays.
-            return (MqttMessage(FAMILY, event="heartbeat", details={"text": data.decode("ascii", "replace")[:64]}),)
-    else:
-        found = scan(held + data)
-    if not found.cuts and not found.rest and held:
+    whole = scan(held.whole + data)
+    if _TEXT.fullmatch(data) and not whole.cuts and (len(data) >= _SHORTEST_TEXT or not whole.rest):
+        # A heartbeat between two halves must not cost the frame, and part of a frame may read like a text: both stay.
+        _keep(slot, device, _Held(held.bare, whole.rest), publish.at)
+        return (MqttMessage(FAMILY, event="heartbeat", details={"text": data.decode("ascii", "replace")[:64]}),)
+    bare = whole if held.bare == held.whole else scan(held.bare + data)
+    found = whole if whole.cuts or not bare.cuts else bare
+    rests = _Held(found.rest, found.rest) if found.cuts else _Held(bare.rest, whole.rest)
+    if not found.cuts and not any(rests) and held.bare:
         # The two don't belong together: the held half is lost, the new bytes count by themselves.
-        dropped, found = len(held), scan(data)
-    _keep(slot, device, found.rest, publish.at)
+        dropped, found = len(held.bare), scan(data)
+        rests = _Held(found.rest, found.rest)
+    _keep(slot, device, rests, publish.at)
     return _messages(found, dropped, details)
 
 
@@ -82,24 +94,24 @@ def _messages(found: Scan, dropped: int, details: dict[str, str]) -> tuple[MqttM
     return ()
 
 
-def _held(slot: dict[str, Any], device: str, at: datetime | None) -> tuple[bytes, int]:
+def _held(slot: dict[str, Any], device: str, at: datetime | None) -> tuple[_Held, int]:
     """Bytes waiting for their other half, and how many were too old to wait longer."""
     entry = slot.get(device)
     if entry is None:
-        return b"", 0
-    data, since = bytes(entry[0]), entry[1]
+        return _NONE_HELD, 0
+    held, since = _Held(bytes(entry[0]), bytes(entry[1])), entry[2]
     if at is not None and since is not None and at - datetime.fromtimestamp(since, UTC) > STALE:
         del slot[device]
-        return b"", len(data)
-    return data, 0
+        return _NONE_HELD, max(map(len, held))
+    return held, 0
 
 
-def _keep(slot: dict[str, Any], device: str, rest: bytes, at: datetime | None) -> None:
-    if not rest:
+def _keep(slot: dict[str, Any], device: str, rests: _Held, at: datetime | None) -> None:
+    if not any(rests):
         slot.pop(device, None)
         return
     since = None if at is None else at.timestamp()
-    remember(slot, device, [rest[-MAX_BUFFER:], since], _MAX_DEVICES)
+    remember(slot, device, [rests.bare[-MAX_BUFFER:], rests.whole[-MAX_BUFFER:], since], _MAX_DEVICES)
 
 
 def _unwrapped(publish: Publish) -> tuple[str, bytes, dict[str, str]]:

@@ -23,6 +23,7 @@ MAX_DEPTH = 64
 MAX_DIGITS = 40
 _MAX_EXPONENT = 40
 _PLAIN_DIGITS = 24
+_BRACKET_OR_TEXT = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BYTE_IN_MESSAGE = re.compile(r"\(byte (\d+)\)")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
@@ -79,10 +80,26 @@ def _refuse(payload: bytes, error: Exception) -> NoReturn:
     if isinstance(error, msgspec.ValidationError):
         raise ContentError("json.type", str(error)) from error
     if isinstance(error, msgspec.DecodeError):
+        if _nested_too_deep(payload):
+            # How deep the parser itself goes differs from one Python to the next.
+            raise ContentError("json.depth", f"nested deeper than {MAX_DEPTH} levels") from error
         found = _BYTE_IN_MESSAGE.search(str(error))
         offset = min(int(found.group(1)), len(payload)) if found else len(payload)
         raise ContentError("json.malformed", str(error), offset) from error
     raise ContentError("json.malformed", f"unreadable JSON ({type(error).__name__})") from error
+
+
+def _nested_too_deep(payload: bytes) -> bool:
+    """Whether brackets open deeper than MAX_DEPTH, texts left out; for payloads that no parser read to the end."""
+    depth = 0
+    for found in _BRACKET_OR_TEXT.finditer(payload):
+        if found[0] in (b"[", b"{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif found[0] in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 _decode_any = json_decoder(object)

@@ -69,6 +69,12 @@ def test_a_heartbeat_between_two_halves_costs_nothing():
     assert frames_of(messages) == [("cjt188", CJT188)]
 
 
+def test_a_part_of_a_frame_may_read_like_a_heartbeat():
+    address = DLT645.index(b"3DUfh")
+    messages = feed([b"www.usr.cn", DLT645[:address], DLT645[address : address + 5], DLT645[address + 5 :]])
+    assert frames_of(messages) == [("dlt645", DLT645)]
+
+
 def test_a_half_frame_does_not_wait_for_ever():
     state = FamilyState()
     dtu.decode(Publish(TOPIC, CJT188[:20], START), state)
