@@ -23,7 +23,7 @@ from protocols.mbus.high_first import (
 )
 from protocols.mbus.load_profile import with_elements
 from protocols.mbus.makers import meter_with_known_medium, records_behind_ci, records_in_tail
-from protocols.mbus.opening import MAKERS_MODE, plain_data, plausible, security_mode
+from protocols.mbus.opening import MAKERS_MODE, crc_wrong, plain_data, plausible, security_mode
 from protocols.mbus.plan import Plan, PlanCache
 from protocols.mbus.records import RecordError, records_from_bytes
 from protocols.mbus.transport import APPLICATIONS, NO_METER, Body, Header, Message, Transport, transport_from_bytes
@@ -31,6 +31,9 @@ from protocols.telegram import DataRecord, MeterId, Telegram
 
 # CIs of the other direction: a master's commands are no telegram of a meter.
 _COMMANDS: Final = frozenset((*range(0x50, 0x60), *range(0xB8, 0xC0)))
+
+# DIFs of records without data.
+_NO_DATA: Final = frozenset(bytes((dif,)) for dif in range(0x80) if not dif & 7)
 
 
 def closed_telegram(
@@ -117,6 +120,8 @@ def _read(body: Body, transport: Transport, message: Message) -> Telegram:
     try:
         records, more, plan = _records(data, base, message.plans)
     except RecordError as error:
+        if message.could_be_format_b and (error.offset or 0) >= base + len(data) - 2:
+            raise crc_wrong(base + len(data)) from error
         note = f"{error.code} at byte {error.offset}"
         partial = _telegram(transport, message, tuple(error.records), False, (note,))
         # A radio cannot be asked again, so what came whole counts; on the wire the master asks for a repeat.
@@ -124,6 +129,9 @@ def _read(body: Body, transport: Transport, message: Message) -> Telegram:
             return partial
         error.telegram = partial
         raise
+    # Nobody sends a record without data at the end, but two bytes of a CRC may look like one.
+    if message.could_be_format_b and records and not records[-1].raw and data[-2:-1] in _NO_DATA:
+        raise crc_wrong(base + len(data))
     if message.layouts is not None and body is Body.RECORDS and not message.wired:
         if plan is None:
             message.layouts.learn_full(meter, data)

@@ -7,7 +7,7 @@ is the maker's own and stays as it came; of the others the error names mode and 
 from collections.abc import Callable
 from typing import Final
 
-from protocols.errors import ContentError, SecurityError, UnsupportedError
+from protocols.errors import ContentError, FrameError, SecurityError, UnsupportedError
 from protocols.mbus.records import RecordError, records_from_bytes
 from protocols.mbus.security import (
     BLOCK,
@@ -74,6 +74,11 @@ def plain_data(transport: Transport, message: Message) -> bytes | None:
     return opener(transport, message)
 
 
+def crc_wrong(end: int) -> FrameError:
+    """A telegram without CRCs, as it seemed, that ends at offset `end` with what can only be one that does not hold."""
+    return FrameError("frame.crc", f"format B with a CRC that does not hold, byte {end - 2}", end - 2)
+
+
 def _mode7(transport: Transport, message: Message) -> bytes | None:
     message.details["encryption"] = "mode7"
     data, base = transport.data, transport.base
@@ -84,6 +89,8 @@ def _mode7(transport: Transport, message: Message) -> bytes | None:
     if len(data) < start + size or not data:
         text = f"{size // BLOCK} encrypted blocks in {max(0, len(data) - start)} bytes, byte {base}"
         raise ContentError("security.length", text, base)
+    if message.could_be_format_b and len(data) == start + size + 2:
+        raise crc_wrong(base + len(data))
     key = message.encryption_key
     if message.key is None:
         # Receivers that decrypt leave the configuration word as it was.
@@ -147,6 +154,8 @@ def _mode5(transport: Transport, message: Message) -> bytes | None:
         if message.wired:
             return data
         raise ContentError("security.length", f"{blocks} encrypted blocks in {len(data)} bytes, byte {base}", base)
+    if message.could_be_format_b and len(data) == size + 2:
+        raise crc_wrong(base + len(data))
     message.details["encryption"] = "mode5"
     address, access_number = transport.address, transport.access_number
     if message.key is not None and address is not None and access_number is not None:

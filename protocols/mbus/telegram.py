@@ -133,7 +133,7 @@ def _wired(frame: bytes, message: Message) -> Telegram:
 def _wireless(frame: bytes, message: Message, form: str | None) -> Telegram:
     link = wireless_frame_from_bytes(frame, form)
     message.details.update(link="wireless", format=link.format, control=f"{link.control:02x}")
-    message.link_address = link.address
+    message.link_address, message.could_be_format_b = link.address, link.could_be_format_b
     # Positions count in the telegram without CRCs, as analysers show it.
     ci, data, base = link.data[0], link.data[1:], FIRST_BLOCK + 1
     if ci in EXTENDED_LAYOUTS:

@@ -69,6 +69,7 @@ class Message:
     link_address: bytes | None = None  # manufacturer first, as on the air; None on the wire
     access_number: int | None = None
     encryption_key: bytes | None = None  # Kenc of mode 7, once the MAC held
+    could_be_format_b: bool = False  # the last two bytes may be a CRC that does not hold
 
     @property
     def wired(self) -> bool:

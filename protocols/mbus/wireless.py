@@ -11,6 +11,7 @@ from typing import Final
 from protocols.errors import FrameError
 
 FIRST_BLOCK: Final = 10
+STRIPPED: Final = "stripped"
 SND_NR: Final = 0x44
 _LONGEST: Final = 256 + 2 * 18
 
@@ -43,7 +44,9 @@ class WirelessFrame:
     control: int
     address: bytes
     data: bytes
-    format: str = "stripped"
+    format: str = STRIPPED
+    # Whether the bytes could as well be of format B, its CRC being wrong: the content then has to fit to the last byte.
+    could_be_format_b: bool = False
 
     def to_bytes(self) -> bytes:
         """The stripped telegram, L field first."""
@@ -109,15 +112,15 @@ def wireless_frame_from_bytes(data: bytes, form: str | None = None) -> WirelessF
     Parameters
     ----------
     form : str, optional
-        ``"A"``, ``"B"`` or ``"stripped"``. By default told by the length, and format B by its CRC: with a wrong CRC it
-        looks like a stripped telegram, so a source that knows better should say so.
+        ``"A"``, ``"B"`` or ``"stripped"``. By default told by the length, and format B by its CRCs: with a wrong one it
+        may look like a stripped telegram (`could_be_format_b`), so a source that knows better should say so.
 
     Raises
     ------
     FrameError
         ``frame.truncated``, ``frame.length``, ``frame.crc``.
     """
-    size = len(data)
+    size, doubt = len(data), False
     if size < FIRST_BLOCK + 1:
         raise FrameError("frame.truncated", f"{size} bytes of a wireless telegram", size)
     length = data[0]
@@ -126,6 +129,7 @@ def wireless_frame_from_bytes(data: bytes, form: str | None = None) -> WirelessF
     if size == _size_a(length) and form in ("A", None):
         plain, form = _strip_a(data), "A"
     elif size == length + 1 and form in ("B", "stripped", None):
+        doubt = form is None
         plain, form = _format_b_or_stripped(data) if form is None else (_STRIPPED[form](data), form)
     elif size == length + 1 - (4 if length > 129 else 2) and form in ("stripped", None):
         plain, form = data, "stripped"  # CRCs of format B gone, their count still in L
@@ -133,15 +137,15 @@ def wireless_frame_from_bytes(data: bytes, form: str | None = None) -> WirelessF
         raise FrameError("frame.truncated", f"{size} bytes where the L field says {length + 1}", size)
     else:
         raise FrameError("frame.length", f"{size} bytes where the L field says {length + 1}, byte 0", 0)
-    return WirelessFrame(plain[1], plain[2:10], plain[10:], form)
+    return WirelessFrame(plain[1], plain[2:10], plain[10:], form, doubt and form == STRIPPED)
 
 
 _STRIPPED: Final[dict[str, Callable[[bytes], bytes]]] = {"B": _strip_b, "stripped": bytes}
 
 
 def _format_b_or_stripped(data: bytes) -> tuple[bytes, str]:
-    """The same length fits both: a right CRC decides."""
-    head = data[:128]
-    if crc(head[:-2]) == int.from_bytes(head[-2:], "big"):
+    """The same length fits both: a right CRC, of either block, decides."""
+    blocks = [data[:128], data[128:]] if len(data) > 130 else [data]
+    if any(crc(block[:-2]) == int.from_bytes(block[-2:], "big") for block in blocks):
         return _strip_b(data), "B"
-    return data, "stripped"
+    return data, STRIPPED
