@@ -6,7 +6,7 @@ one answer for every failed proof; comparisons of secrets take constant time (ha
 
 import hashlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -72,6 +72,16 @@ class Actor:
     def sees(self, area_id: int | None) -> bool:
         """Whether things of an area are told to the caller; those of no area only to who sees all."""
         return self.areas is None or area_id in self.areas
+
+    def require_everywhere(self) -> None:
+        """Raise ForbiddenError where the caller sees some areas only, and what they ask for concerns all of them."""
+        if self.areas is not None:
+            raise ForbiddenError("this reaches beyond your areas", code="area.limited")
+
+    def require_within(self, area_ids: Collection[int]) -> None:
+        """Raise ForbiddenError unless all these areas are the caller's; no areas mean every area."""
+        if self.areas is not None and not (area_ids and self.areas.issuperset(area_ids)):
+            raise ForbiddenError("this reaches beyond your areas", code="area.limited")
 
     def require_area(self, area_id: int | None, what: str) -> None:
         """Raise NotFoundError for a thing outside the caller's areas: what one may not see, one is not told of."""

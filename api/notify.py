@@ -1,7 +1,8 @@
 """Notifications by apprise: a role is told what is new in its area, outside its quiet hours, in its language.
 
 Rules: a rule remembers up to where it has told, so quiet hours delay and never lose; one message sums up what is new.
-Addresses often hold passwords: they are sealed at rest and shown to nobody, only the service's name is.
+Addresses often hold passwords: they are sealed at rest and shown to nobody, only the service's name is. An
+administrator of some areas makes, sees and ends the rules of those areas alone.
 """
 
 import asyncio
@@ -80,6 +81,7 @@ async def add_rule(
 ) -> int:
     """Who is told of what by which service; returns rule_id."""
     actor.require("admin")
+    actor.require_within([] if area_id is None else [area_id])
     if role not in ROLES:
         raise InvalidInputError(f"role {role!r} is none of {', '.join(ROLES)}", field="role")
     if min_severity not in SEVERITIES:
@@ -104,7 +106,7 @@ def _owner(rule_id: int) -> str:
 async def rules(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """Active rules; of an address only the service's name is shown."""
     actor.require("admin")
-    return await store.listed(connection)
+    return await store.listed(connection, actor.area_list)
 
 
 async def messages(
@@ -112,15 +114,23 @@ async def messages(
 ) -> list[Row]:
     """What was told, newest first, and whether the service took it."""
     actor.require("admin")
-    return await store.messages(connection, rule_id, limit)
+    return await store.messages(connection, rule_id, limit, areas=actor.area_list)
 
 
 async def end_rule(connection: AsyncConnection[Any], actor: Actor, rule_id: int) -> None:
     """Tell nobody by this rule any more."""
-    actor.require("admin")
-    if not await store.end_rule(connection, rule_id):
-        raise NotFoundError("no such rule", field="rule_id")
+    await _own_rule(connection, actor, rule_id)
+    await store.end_rule(connection, rule_id)
     await audit.record(connection, actor.name, "notification.end", f"notification/{rule_id}")
+
+
+async def _own_rule(connection: AsyncConnection[Any], actor: Actor, rule_id: int) -> Row:
+    """An active rule that the caller may change: one for every area belongs to who sees every area."""
+    actor.require("admin")
+    found = await store.rules(connection, rule_id)
+    if not found or not actor.sees(found[0]["area_id"]):
+        raise NotFoundError("no such rule", field="rule_id")
+    return found[0]
 
 
 async def send_test(
@@ -133,11 +143,7 @@ async def send_test(
     send: Send = send_by_apprise,
 ) -> bool:
     """Send a test message by a rule, also in its quiet hours; whether the service took it."""
-    actor.require("admin")
-    found = await store.rules(connection, rule_id)
-    if not found:
-        raise NotFoundError("no such rule", field="rule_id")
-    rule = found[0]
+    rule = await _own_rule(connection, actor, rule_id)
     title = _TITLES["test", rule["language"]]
     return await _send(connection, sealer, send, rule, "test", title, _TEST[rule["language"]], 0, now)
 

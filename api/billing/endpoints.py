@@ -26,7 +26,7 @@ from api.context import Connection, Context, Parts
 from api.idempotency import IdempotentRoute, shown_once
 from api.paging import CursorText, Word, page
 from ingest.sealing import sealer_for
-from ingest.store import feed, outbox
+from ingest.store import feed
 
 router = APIRouter(tags=["billing"], route_class=IdempotentRoute, prefix="/billing")
 PeriodCode = Annotated[str, Query(min_length=1, max_length=40, pattern=r"^[^\x00]+$", description="code of the period")]
@@ -229,7 +229,7 @@ async def as_known(
 @router.get("/webhooks", summary="Webhooks")
 async def list_webhooks(actor: Settler, connection: Connection) -> list[dict[str, Any]]:
     """With what waits and what failed."""
-    return await outbox.webhooks(connection)
+    return await webhooks.listed(connection, actor)
 
 
 @router.post("/webhooks", status_code=201, summary="A new webhook", openapi_extra=shown_once("secret"))

@@ -18,7 +18,7 @@ from api.billing.causes import changes_between
 from api.billing.settings import checked
 from api.billing.window import window_of
 from compute.rounding import energy_units, rounded
-from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store import audit, billing, billing_sources, feed, outbox
 
 Row = dict[str, Any]
@@ -50,7 +50,8 @@ async def create_period(
     settings: Row | None = None,
 ) -> Row:
     """New period of local days [start, end). `settings`: gate, tiers, base_c, tolerance_min."""
-    _require_everywhere(actor)
+    actor.require("settler")
+    actor.require_everywhere()
     if _CODE.fullmatch(code) is None:
         raise InvalidInputError("a code has 1-40 letters, digits, dots, hyphens and underscores", field="code")
     if not start < end or (end - start).days > _LONGEST_DAYS:
@@ -62,12 +63,6 @@ async def create_period(
     told = {"start": start.isoformat(), "end": end.isoformat(), "settings": given}
     await audit.record(connection, actor.name, "billing.period", f"period/{code}", told)
     return await period(connection, code)
-
-
-def _require_everywhere(actor: Actor) -> None:
-    actor.require("settler")
-    if actor.areas is not None:
-        raise ForbiddenError("a period reaches beyond your areas", code="area.limited")
 
 
 async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime, force: bool = False) -> Row:
@@ -93,7 +88,8 @@ async def refresh(connection: AsyncConnection[Any], code: str, *, now: datetime,
 
 async def recalculate(connection: AsyncConnection[Any], actor: Actor, code: str, *, now: datetime) -> Row:
     """Calculate every quantity of a period anew; the period."""
-    _require_everywhere(actor)
+    actor.require("settler")
+    actor.require_everywhere()
     return await refresh(connection, code, now=now, force=True)
 
 
@@ -145,7 +141,8 @@ async def freeze(
     ConflictError
         ``billing.frozen``: nothing left to freeze; ``billing.running``: the period has not ended.
     """
-    _require_everywhere(actor)
+    actor.require("settler")
+    actor.require_everywhere()
     row = await period(connection, code, lock=True)
     facts, points = await billing.known_facts(connection), await calculation.all_points(connection)
     zones = {point["time_zone"] for point in points}

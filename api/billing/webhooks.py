@@ -36,6 +36,7 @@ async def add(
 ) -> tuple[int, str]:
     """New webhook: its number and its secret, which is never shown again."""
     actor.require("settler")
+    actor.require_everywhere()
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -52,6 +53,13 @@ async def add(
     return number, secret
 
 
+async def listed(connection: AsyncConnection[Any], actor: Actor) -> list[dict[str, Any]]:
+    """Webhooks without their secrets, with what waits and what failed."""
+    actor.require("settler")
+    actor.require_everywhere()
+    return await outbox.webhooks(connection)
+
+
 def _owner(webhook_id: int) -> str:
     return f"webhook/{webhook_id}"
 
@@ -59,6 +67,7 @@ def _owner(webhook_id: int) -> str:
 async def end(connection: AsyncConnection[Any], actor: Actor, webhook_id: int) -> None:
     """Call it no more."""
     actor.require("settler")
+    actor.require_everywhere()
     if not await outbox.end_webhook(connection, webhook_id):
         raise NotFoundError("no such webhook", field="webhook_id")
     await audit.record(connection, actor.name, "webhook.end", f"webhook/{webhook_id}")

@@ -43,7 +43,7 @@ async def notifications_page(visitor: Visitor, *, rule: int | None = None) -> No
     @ui.refreshable
     async def lists() -> None:
         async with visitor.connection() as connection:
-            areas = await area_store.areas(connection)
+            areas = [one for one in await area_store.areas(connection) if visitor.actor.sees(one.area_id)]
             rules = await notify.rules(connection, visitor.actor)
             told = await notify.messages(connection, visitor.actor, rule, limit=PAGE)
         with card(texts("Who is told of what")):
@@ -173,8 +173,10 @@ def _add(visitor: Visitor, areas: Sequence[Area]) -> None:
     with dialog(texts, texts("Add a rule"), done, confirm=texts("Save")):
         roles = {code: word(texts, code) for code in ROLES}
         role = ui.select(roles, label=texts("Who is told"), value="lead").classes("w-full")
-        places = {0: texts("all areas"), **{one.area_id: one.name for one in areas}}
-        area = ui.select(places, label=texts("Area"), value=0).classes("w-full")
+        # Who sees some areas tells of these alone.
+        every = {0: texts("all areas")} if visitor.actor.areas is None else {}
+        places = every | {one.area_id: one.name for one in areas}
+        area = ui.select(places, label=texts("Area"), value=next(iter(places), None)).classes("w-full")
         address = ui.input(texts("Address")).props("autocomplete=off maxlength=2000").classes("w-full")
         ui.label(
             texts("Mail: {mail}. Chats: {chats}. A system of yours: {json}. Kept sealed and never shown again.",

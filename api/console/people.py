@@ -1,6 +1,7 @@
 """People, keys and the audit log: who may do what, and who did what."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from html import escape
 from typing import Any
@@ -19,7 +20,9 @@ from api.console.session import Visitor
 from api.console.words import word
 from api.people import service
 from ingest.errors import IngestError
+from ingest.store import areas as area_store
 from ingest.store import audit
+from ingest.store.areas import Area
 
 PAGE = 100
 
@@ -30,31 +33,33 @@ async def people_page(visitor: Visitor, *, before: int | None = None, person: st
     async with visitor.connection() as connection:
         everyone = await service.everyone(connection, visitor.actor)
         keys = await service.keys(connection, visitor.actor) if admin else []
+        known = await area_store.areas(connection)
         log = await service.audit_entries(
             connection, visitor.actor, before=before, person=person[:100] or None, limit=PAGE
         )
+    areas = [one for one in known if visitor.actor.sees(one.area_id)]
     with frame(visitor, texts("People"), current="/people"):
         heading(texts("People and keys") if admin else texts("People"))
         with card(texts("People")):
             for row in everyone:
-                _person(visitor, row)
+                _person(visitor, row, areas)
             if admin:
-                ui.button(texts("Add a person…"), icon="person_add", on_click=lambda: _add_person(visitor)).props(
-                    "no-caps unelevated"
-                )
+                ui.button(
+                    texts("Add a person…"), icon="person_add", on_click=lambda: _add_person(visitor, areas)
+                ).props("no-caps unelevated")
         if admin:
             with card(texts("Keys of machines")):
                 if not keys:
                     empty(texts("No key yet: a billing system or a gateway gets its own one here."))
                 for row in keys:
                     _key(visitor, row)
-                ui.button(texts("Add a key…"), icon="vpn_key", on_click=lambda: _add_key(visitor)).props(
+                ui.button(texts("Add a key…"), icon="vpn_key", on_click=lambda: _add_key(visitor, areas)).props(
                     "no-caps unelevated"
                 )
         _log(visitor, log, person)
 
 
-def _person(visitor: Visitor, row: dict[str, Any]) -> None:
+def _person(visitor: Visitor, row: dict[str, Any], known: Sequence[Area]) -> None:
     texts, off = visitor.texts, row["disabled_at"] is not None
 
     async def switch() -> None:
@@ -64,11 +69,14 @@ def _person(visitor: Visitor, row: dict[str, Any]) -> None:
         state = pill(texts("locked"), "critical") if off else ""
         log = link(row["name"], f"/people?person={quote(row['name'])}")
         named = f" <span class='hb-muted'>{escape(row['full_name'])}</span>" if row.get("full_name") else ""
-        areas = f" <span class='hb-muted'>{escape(', '.join(row['areas']))}</span>" if row.get("areas") else ""
+        names = [one.name or one.code for one in known if one.area_id in row["areas"]]
+        areas = f" <span class='hb-muted'>{escape(', '.join(names))}</span>"
         ui.html(f"{log} {pill(word(texts, row['role']), 'info')} {state}{named}{areas}", sanitize=False)
         if visitor.actor.may("admin") and row["name"] != visitor.actor.name:
             with ui.row().classes("gap-1"):
-                ui.button(texts("Change the role…"), on_click=lambda: _role(visitor, row)).props("no-caps flat dense")
+                ui.button(texts("Change the role…"), on_click=lambda: _role(visitor, row, known)).props(
+                    "no-caps flat dense"
+                )
                 ui.button(texts("New password…"), on_click=lambda: _password(visitor, row["name"])).props(
                     "no-caps flat dense"
                 )
@@ -98,33 +106,41 @@ def _password(visitor: Visitor, name: str) -> None:
         ui.label(texts("At least 10 characters. The person is logged out everywhere.")).classes("hb-muted text-sm")
 
 
-def _role(visitor: Visitor, row: dict[str, Any]) -> None:
+def _role(visitor: Visitor, row: dict[str, Any], known: Sequence[Area]) -> None:
     texts = visitor.texts
 
     async def done() -> bool:
-        codes = [code.strip() for code in (areas.value or "").split(",") if code.strip()]
-        return await _carried_out(visitor, "change_person", row["name"], role=str(role.value), areas=codes)
+        return await _carried_out(visitor, "change_person", row["name"], role=str(role.value), areas=list(areas.value))
 
     with dialog(texts, texts("Role of {name}", name=row["name"]), done, confirm=texts("Save")):
         role = _role_select(visitor, row["role"])
-        present = ", ".join(str(code) for code in row.get("areas") or [])
-        areas = ui.input(texts("Areas (codes, with commas; empty: all)"), value=present).classes("w-full")
+        areas = _area_select(visitor, known, [one.code for one in known if one.area_id in row["areas"]])
 
 
-def _add_person(visitor: Visitor) -> None:
+def _area_select(visitor: Visitor, known: Sequence[Area], chosen: Sequence[str] = ()) -> ui.select:
+    """Which areas a person or key sees; none are all of them, which who sees some can't give."""
+    label = visitor.texts("Areas (none: all)") if visitor.actor.areas is None else visitor.texts("Areas")
+    options = {one.code: one.name or one.code for one in known}
+    return (
+        ui.select(options, label=label, value=list(chosen), multiple=True)
+        .props("use-chips options-dense")
+        .classes("w-full")
+    )
+
+
+def _add_person(visitor: Visitor, known: Sequence[Area]) -> None:
     texts = visitor.texts
 
     async def done() -> bool:
-        codes = [code.strip() for code in (areas.value or "").split(",") if code.strip()]
         return await _carried_out(
             visitor, "add_person", (name.value or "").strip(), role.value, password.value or None,
-            language=texts.language, areas=codes,
+            language=texts.language, areas=list(areas.value),
         )  # fmt: skip
 
     with dialog(texts, texts("Add a person"), done, confirm=texts("Save")):
         name = ui.input(texts("Name")).classes("w-full")
         role = _role_select(visitor)
-        areas = ui.input(texts("Areas (codes, with commas; empty: all)")).classes("w-full")
+        areas = _area_select(visitor, known)
         password = ui.input(texts("Password"), password=True).props("autocomplete=new-password").classes("w-full")
 
 
@@ -150,7 +166,7 @@ def _key(visitor: Visitor, row: dict[str, Any]) -> None:
             ui.button(texts("Revoke"), on_click=revoke).props("no-caps outline dense")
 
 
-def _add_key(visitor: Visitor) -> None:
+def _add_key(visitor: Visitor, known: Sequence[Area]) -> None:
     texts = visitor.texts
     with ui.dialog(value=True).props("persistent") as box, ui.card().classes("hb-dialog"):
         box.props["aria-label"] = texts("Add a key")
@@ -161,6 +177,7 @@ def _add_key(visitor: Visitor) -> None:
             "use-chips options-dense"
         )
         scopes.classes("w-full")
+        areas = _area_select(visitor, known)
         days = ui.number(texts("Valid for days"), value=365, min=1, max=3650, precision=0).classes("w-full")
         shown = ui.label("").classes("hb-hex w-full")
         shown.set_visibility(False)
@@ -171,7 +188,7 @@ def _add_key(visitor: Visitor) -> None:
                 async with visitor.connection() as connection:
                     _, key = await service.add_key(
                         connection, visitor.actor, (name.value or "").strip(), str(role.value),
-                        scopes=list(scopes.value or []), expires_at=expires,
+                        scopes=list(scopes.value or []), areas=list(areas.value), expires_at=expires,
                     )  # fmt: skip
             except IngestError as error:
                 warn(texts, error)

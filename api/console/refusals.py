@@ -114,6 +114,7 @@ BY_CODE: Final[Mapping[str, str]] = {
     "conflict": "This contradicts what is stored: load the page again.",
     "not_found": "This is not there, or not in your areas.",
     "forbidden": "You may not do this.",
+    "area.limited": "This reaches beyond your areas: name areas of yours, or ask who sees all of them.",
     "input.invalid": "Something in the form is not right: check each field.",
     "unavailable": "Not available just now: try again in a minute.",
     "read.failed": "The meter did not answer.",

@@ -73,6 +73,8 @@ async def search(
     pattern: Annotated[str, Query(max_length=40, pattern=r"^[0-9A-Fa-f.?*]*$")] = "",
 ) -> Response:
     """JSON lines, one a probe, as they come; a last line with `error` where the search broke off."""
+    async with parts.pool.connection() as connection:
+        await service.require_gateway(connection, actor, gateway_id, now=_now())
     steps = service.search(_url(parts), actor, gateway_id, kind, pattern=pattern)
     return StreamingResponse(_lines(steps), media_type="application/x-ndjson")
 

@@ -233,4 +233,4 @@ async def _moved_kwh(connection: AsyncConnection[Any], row: Row) -> Decimal:
 async def operators(connection: AsyncConnection[Any], actor: Actor, start: datetime, end: datetime) -> list[Row]:
     """Error statistics per operator."""
     actor.require("lead")
-    return await board.attempts_by_operator(connection, start, end)
+    return await board.attempts_by_operator(connection, start, end, actor.area_list)

@@ -43,11 +43,17 @@ async def comms_board(connection: AsyncConnection[Any], actor: Actor, *, now: da
 
 async def gateway_meters(connection: AsyncConnection[Any], actor: Actor, gateway_id: int, *, now: datetime) -> Row:
     """One gateway with its meters by bus, the worst first."""
+    row = await require_gateway(connection, actor, gateway_id, now=now)
+    found = await board.meters(connection, gateway_id, actor.area_list)
+    return {**_rated(row), "meters_behind": [_rated(row) for row in found]}
+
+
+async def require_gateway(connection: AsyncConnection[Any], actor: Actor, gateway_id: int, *, now: datetime) -> Row:
+    """A gateway that the caller may see. NotFoundError where there is none."""
     rows = await board.gateways(connection, since=now - _FRESH, areas=actor.area_list, gateway_id=gateway_id)
     if not rows:
         raise NotFoundError("no such gateway", field="gateway_id")
-    found = await board.meters(connection, gateway_id, actor.area_list)
-    return {**_rated(rows[0]), "meters_behind": [_rated(row) for row in found]}
+    return rows[0]
 
 
 def _rated(row: Row) -> Row:
@@ -70,7 +76,7 @@ async def read_meter(
 async def search(
     database_url: str, actor: Actor, gateway_id: int, kind: Literal["primary", "secondary"], *, pattern: str = ""
 ) -> AsyncIterator[SearchStep]:
-    """Search a bus for meters; steps as they come."""
+    """Search the bus of a gateway that the caller may see (`require_gateway`) for meters; steps as they come."""
     actor.require("technician")
     async for step in search_bus(database_url, gateway_id, kind, pattern=pattern):
         yield step

@@ -2,7 +2,8 @@
 
 Rules: passwords are argon2id hashes; a wrong name costs as long as a wrong password; ten failures in a quarter of an
 hour
-close a name for a while; whatever changes who may come in is in the audit log.
+close a name for a while; whatever changes who may come in is in the audit log; an administrator of some areas lets
+nobody into others.
 """
 
 import asyncio
@@ -89,8 +90,19 @@ async def everyone(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """All people without their hashes."""
     actor.require("lead")
     return [
-        {key: value for key, value in row.items() if key != "password_hash"} for row in await people.people(connection)
+        {key: value for key, value in row.items() if key != "password_hash"}
+        for row in await people.people(connection)
+        if _shares_areas(actor, row)
     ]
+
+
+def _shares_areas(actor: Actor, row: Row) -> bool:
+    """Whether a person or key works in the caller's areas only, or is the caller."""
+    return (
+        actor.areas is None
+        or actor.name == row["name"]
+        or (bool(row["areas"]) and actor.areas.issuperset(row["areas"]))
+    )
 
 
 async def add_person(
@@ -115,6 +127,7 @@ async def add_person(
     if await people.person_by_name(connection, name) is not None:
         raise ConflictError(f"there is a person called {name!r}", code="person.exists", field="name")
     allowed = await area_ids(connection, areas or [])
+    actor.require_within(allowed)
     hashed = None if password is None else await hash_of_password(password)
     person_id = await people.add_person(
         connection, name, role, hashed, full_name=full_name, language=language, subject=subject
@@ -137,7 +150,7 @@ async def change_person(
     """Change what is given; sessions end where the person's rights shrink or the password changes."""
     actor.require("admin")
     person = await people.person_by_name(connection, name)
-    if person is None:
+    if person is None or not _shares_areas(actor, person):
         raise NotFoundError(f"there is no person called {name!r}", field="name")
     number = person["person_id"]
     if role is not None:
@@ -147,7 +160,9 @@ async def change_person(
     if password is not None:
         await people.set_password(connection, number, await hash_of_password(password))
     if areas is not None:
-        await people.set_areas(connection, number, await area_ids(connection, areas))
+        allowed = await area_ids(connection, areas)
+        actor.require_within(allowed)
+        await people.set_areas(connection, number, allowed)
     if disabled is not None:
         await people.set_disabled(connection, number, disabled)
     told = {"role": role, "password": password is not None, "areas": areas, "disabled": disabled}
@@ -188,6 +203,7 @@ async def add_key(
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidInputError("the key would be over before it begins", field="expires_at")
     allowed = await area_ids(connection, areas or [])
+    actor.require_within(allowed)
     key, prefix, digest = new_key()
     number = await people.add_key(
         connection,
@@ -206,15 +222,15 @@ async def add_key(
 
 
 async def keys(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
-    """All API keys without their hashes."""
+    """All API keys (in the caller's areas) without their hashes."""
     actor.require("admin")
-    return await people.keys(connection)
+    return [row for row in await people.keys(connection) if _shares_areas(actor, row)]
 
 
 async def revoke_key(connection: AsyncConnection[Any], actor: Actor, api_key_id: int) -> None:
     """End a key at once."""
-    actor.require("admin")
-    if not await people.revoke_key(connection, api_key_id):
+    known = {row["api_key_id"] for row in await keys(connection, actor)}
+    if api_key_id not in known or not await people.revoke_key(connection, api_key_id):
         raise NotFoundError("there is no such living key", field="api_key_id")
     await audit.record(connection, actor.name, "key.revoke", f"key/{api_key_id}")
 
@@ -229,7 +245,10 @@ async def audit_entries(
     subject: str | None = None,
     limit: int = 100,
 ) -> list[Row]:
-    """The audit log, newest first, hashes as hex."""
+    """The audit log, newest first, hashes as hex; to who sees some areas only what people and keys of these did."""
     actor.require("lead")
-    rows = await audit.entries(connection, before=before, actor=person, action=action, subject=subject, limit=limit)
+    rows = await audit.entries(
+        connection, before=before, actor=person, action=action, subject=subject, limit=limit, areas=actor.area_list,
+        own=actor.name,
+    )  # fmt: skip
     return [{**row, "hash": bytes(row["hash"]).hex()} for row in rows]

@@ -35,6 +35,7 @@ async def areas(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
 async def create_area(connection: AsyncConnection[Any], actor: Actor, **facts: Any) -> int:
     """A new area; its number."""
     actor.require("admin")
+    actor.require_everywhere()
     number = await registry.create_area(connection, **facts)
     await audit.record(connection, actor.name, "area.add", f"area/{facts['code']}", facts)
     return number

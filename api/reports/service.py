@@ -61,7 +61,7 @@ async def report(
         "areas": quality,
         "anomalies": anomalies,
         "exchanges": [{**row, "at": row["at"].astimezone(ZoneInfo(zone))} for row in exchanged],
-        "operators": await board.attempts_by_operator(connection, begins, ends),
+        "operators": await board.attempts_by_operator(connection, begins, ends, actor.area_list),
         "samples": [row for row in samples if start <= row["week"] < end],
     }
 

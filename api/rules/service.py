@@ -1,7 +1,8 @@
 """Rule sets for people: look, propose, try on history, switch on; callable without HTTP.
 
 Rules: a version never changes; whoever switches one on is not its author; a trial writes nothing but its answer; what
-verdicts propose is shown with its evidence and never applied by itself. Every decision is in the audit log.
+verdicts propose is shown with its evidence and never applied by itself; thresholds and their trials cover every area,
+so who sees some of them changes none. Every decision is in the audit log.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from compute.rules import RuleError, RuleSet, changed_settings, defaults_of
 from ingest.alerting import CAUSES, Verdict
 from ingest.assessment.trial import try_rules
 from ingest.clock import wall_now
-from ingest.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store import audit, estimates, jobs, rule_sets
 from ingest.store.database import Pool, connect_sync
 
@@ -75,6 +76,7 @@ async def group(connection: AsyncConnection[Any], code: str, *, lock: bool = Fal
 async def add_group(connection: AsyncConnection[Any], actor: Actor, code: str, name: str, *, now: datetime) -> Row:
     """A new group; it starts with the catalogue's defaults."""
     actor.require("lead")
+    actor.require_everywhere()
     if await rule_sets.group(connection, code) is not None:
         raise ConflictError(f"there is a rule group {code!r}", code="rules.group_exists", field="code")
     await rule_sets.add_group(connection, code, name or code, actor.name, now)
@@ -106,18 +108,12 @@ async def version(connection: AsyncConnection[Any], actor: Actor, rule_set_id: i
     return {**row, "effective": effective}
 
 
-def _require_everywhere(actor: Actor) -> None:
-    # Thresholds and their trials cover the points of every area.
-    if actor.areas is not None:
-        raise ForbiddenError("rules are a matter of every area; your account is for some", code="area.wrong")
-
-
 async def add_version(
     connection: AsyncConnection[Any], actor: Actor, code: str, settings: Mapping[str, Any], note: str, *, now: datetime
 ) -> Row:
     """Propose a version: a draft that changes nothing until another person switches it on."""
     actor.require("approver")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     kept = checked(settings)
     row = await group(connection, code, lock=True)
     number = await rule_sets.propose(connection, row["rule_group_id"], kept, actor.name, note, now)
@@ -136,7 +132,7 @@ async def activate(connection: AsyncConnection[Any], actor: Actor, rule_set_id: 
         ``rules.active``: it is in force already.
     """
     actor.require("approver")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     row = await version(connection, actor, rule_set_id)
     await group(connection, row["group_code"], lock=True)
     if row["state"] == "active":
@@ -160,7 +156,7 @@ async def start_trial(
 ) -> Row:
     """Have a worker try thresholds on history; `trial` tells how far it is."""
     actor.require("reviewer")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     kept = checked(settings)
     if span[0] is not None and span[1] is not None and span[0] >= span[1]:
         raise InvalidInputError("the span ends before it begins", field="to")
@@ -173,14 +169,14 @@ async def start_trial(
 async def trials(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """The newest trials, without their details."""
     actor.require("reviewer")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     return await rule_sets.trials(connection)
 
 
 async def trial(connection: AsyncConnection[Any], actor: Actor, trial_id: int) -> Row:
     """One trial: its progress, and its result once it is done."""
     actor.require("reviewer")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     row = await rule_sets.trial(connection, trial_id)
     if row is None:
         raise NotFoundError("there is no such trial", field="trial_id")
@@ -258,7 +254,7 @@ async def proposals(connection: AsyncConnection[Any], actor: Actor, code: str, *
 
 async def extrapolations(connection: AsyncConnection[Any], actor: Actor) -> list[Row]:
     """Meters whose use is carried on past their last reading, and until when."""
-    return await estimates.switches(connection)
+    return await estimates.switches(connection, actor.area_list)
 
 
 async def set_extrapolation(
@@ -266,7 +262,7 @@ async def set_extrapolation(
 ) -> Row:
     """Switch extrapolation on for a meter; it ends by itself."""
     actor.require("approver")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     if not now < until <= now + LONGEST_EXTRAPOLATION:
         raise InvalidInputError(f"until lies between now and {LONGEST_EXTRAPOLATION.days} days from now", field="until")
     if not reason.strip():
@@ -281,7 +277,7 @@ async def set_extrapolation(
 async def end_extrapolation(connection: AsyncConnection[Any], actor: Actor, meter_id: int) -> None:
     """Switch it off. NotFoundError where it was not on."""
     actor.require("approver")
-    _require_everywhere(actor)
+    actor.require_everywhere()
     if not await estimates.drop_switch(connection, meter_id):
         raise NotFoundError("extrapolation is not on for this meter", field="meter_id")
     await audit.record(connection, actor.name, "rules.extrapolate_end", f"meter/{meter_id}", {})

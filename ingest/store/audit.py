@@ -26,6 +26,10 @@ _PAGE = """
 SELECT audit_id, at, actor, action, subject, details, hash FROM audit_entry
 WHERE (%(before)s::int8 IS NULL OR audit_id < %(before)s) AND (%(actor)s::text IS NULL OR actor = %(actor)s)
   AND (%(action)s::text IS NULL OR action = %(action)s) AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+  AND (%(areas)s::int[] IS NULL OR actor = %(own)s
+       OR actor IN (SELECT name FROM person JOIN person_area USING (person_id)
+                    GROUP BY name HAVING bool_and(area_id = ANY(%(areas)s)))
+       OR actor IN (SELECT 'key:' || name FROM api_key WHERE areas <> '{}' AND areas <@ %(areas)s::int[]))
 ORDER BY audit_id DESC LIMIT %(limit)s
 """
 _CHAIN = "SELECT audit_id, at, actor, action, subject, details, previous, hash FROM audit_entry ORDER BY audit_id"
@@ -91,9 +95,12 @@ async def entries(
     action: str | None = None,
     subject: str | None = None,
     limit: int = 100,
+    areas: list[int] | None = None,
+    own: str = "",
 ) -> list[dict[str, Any]]:
-    """Newest entries first, below audit_id `before`."""
-    query = {"before": before, "actor": actor, "action": action, "subject": subject, "limit": limit}
+    """Newest entries first, below audit_id `before`; with `areas` only what `own` and people and keys of these did."""
+    query: dict[str, Any] = {"before": before, "actor": actor, "action": action, "subject": subject, "limit": limit}
+    query |= {"areas": areas, "own": own}
     cursor = await connection.cursor(row_factory=dict_row).execute(_PAGE, query)
     return await cursor.fetchall()
 

@@ -111,9 +111,16 @@ async def add_attempt(
     )
 
 
-async def attempts_by_operator(connection: AsyncConnection[Any], start: datetime, end: datetime) -> list[Row]:
-    """Entries per operator in [start, end), and how many were warned or blocked, with the codes."""
+async def attempts_by_operator(
+    connection: AsyncConnection[Any], start: datetime, end: datetime, areas: list[int] | None = None
+) -> list[Row]:
+    """Entries per operator in [start, end), and how many were warned or blocked, with the codes; of meters in `areas`
+    only, where they are given."""
     query = """
+        WITH entry_attempt AS (
+            SELECT t.* FROM entry_attempt t WHERE %(areas)s::int[] IS NULL OR EXISTS (
+                SELECT 1 FROM installation i JOIN metering_point p USING (point_id)
+                WHERE i.meter_id = t.meter_id AND p.area_id = ANY(%(areas)s)))
         SELECT operator, count(*) AS entries, count(*) FILTER (WHERE outcome = 'warned') AS warned,
                count(*) FILTER (WHERE outcome = 'blocked') AS blocked,
                (SELECT coalesce(jsonb_object_agg(code, n), '{}') FROM (
@@ -121,7 +128,7 @@ async def attempts_by_operator(connection: AsyncConnection[Any], start: datetime
                     WHERE e.operator = a.operator AND e.at >= %(start)s AND e.at < %(end)s GROUP BY code) c) AS codes
         FROM entry_attempt a WHERE at >= %(start)s AND at < %(end)s GROUP BY operator ORDER BY operator
     """
-    return await _rows(connection, query, {"start": start, "end": end})
+    return await _rows(connection, query, {"start": start, "end": end, "areas": areas})
 
 
 async def add_manual(connection: AsyncConnection[Any], values: Mapping[str, Any]) -> int:

@@ -78,11 +78,14 @@ async def inputs_of_point(
     return await cursor.fetchall()
 
 
-async def switches(connection: AsyncConnection[Any]) -> list[Row]:
-    """Every switch with its meter."""
+async def switches(connection: AsyncConnection[Any], areas: list[int] | None = None) -> list[Row]:
+    """Every switch with its meter; with `areas` only meters that stand in them."""
     cursor = await connection.cursor(row_factory=dict_row).execute(
         "SELECT e.meter_id, m.serial, m.manufacturer, e.until, e.reason, e.created_by, e.created_at"
-        " FROM extrapolation e JOIN meter m USING (meter_id) ORDER BY e.until, e.meter_id"
+        " FROM extrapolation e JOIN meter m USING (meter_id) WHERE %(areas)s::int[] IS NULL OR EXISTS ("
+        "  SELECT 1 FROM installation i JOIN metering_point p USING (point_id)"
+        "  WHERE i.meter_id = e.meter_id AND p.area_id = ANY(%(areas)s)) ORDER BY e.until, e.meter_id",
+        {"areas": areas},
     )
     return await cursor.fetchall()
 

@@ -46,16 +46,18 @@ async def set_sealed(connection: AsyncConnection[Any], rule_id: int, sealed: byt
     await connection.execute("UPDATE notification_rule SET sealed = %s, url = '' WHERE rule_id = %s", (sealed, rule_id))
 
 
-async def listed(connection: AsyncConnection[Any]) -> list[Row]:
-    """Active rules without their addresses, with when they last told something and how often that failed."""
+async def listed(connection: AsyncConnection[Any], areas: list[int] | None = None) -> list[Row]:
+    """Active rules (of `areas` only, where they are given) without their addresses, with when they last told something
+    and how often that failed."""
     query = """
         SELECT n.rule_id, n.role, a.code AS area, n.service, n.events, n.min_severity, n.quiet_from, n.quiet_to,
                n.language, n.created_by, n.created_at, max(m.at) FILTER (WHERE m.taken) AS last_told_at,
                count(m.message_id) FILTER (WHERE NOT m.taken) AS refused
         FROM notification_rule n LEFT JOIN area a USING (area_id) LEFT JOIN notification_message m USING (rule_id)
-        WHERE n.active GROUP BY n.rule_id, a.code ORDER BY n.rule_id
+        WHERE n.active AND (%(areas)s::int[] IS NULL OR n.area_id = ANY(%(areas)s))
+        GROUP BY n.rule_id, a.code ORDER BY n.rule_id
     """
-    return await _rows(connection, query)
+    return await _rows(connection, query, {"areas": areas})
 
 
 async def rules(connection: AsyncConnection[Any], rule_id: int | None = None) -> list[Row]:
@@ -132,11 +134,14 @@ async def add_message(
     )
 
 
-async def messages(connection: AsyncConnection[Any], rule_id: int | None = None, limit: int = 200) -> list[Row]:
-    """What was told, newest first."""
+async def messages(
+    connection: AsyncConnection[Any], rule_id: int | None = None, limit: int = 200, *, areas: list[int] | None = None
+) -> list[Row]:
+    """What was told, newest first; by rules of `areas` only, where they are given."""
     query = """
         SELECT m.message_id, m.rule_id, m.at, m.event, m.title, m.items, m.taken, n.role, n.service
         FROM notification_message m JOIN notification_rule n USING (rule_id)
-        WHERE %(rule)s::int IS NULL OR m.rule_id = %(rule)s ORDER BY m.message_id DESC LIMIT %(limit)s
+        WHERE (%(rule)s::int IS NULL OR m.rule_id = %(rule)s)
+          AND (%(areas)s::int[] IS NULL OR n.area_id = ANY(%(areas)s)) ORDER BY m.message_id DESC LIMIT %(limit)s
     """
-    return await _rows(connection, query, {"rule": rule_id, "limit": limit})
+    return await _rows(connection, query, {"rule": rule_id, "limit": limit, "areas": areas})

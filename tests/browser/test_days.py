@@ -199,8 +199,12 @@ def test_a_kept_view_leads_back_to_its_filters(open_page: Callable[..., Page], s
 
 
 def test_an_administrator_adds_a_person_and_the_log_tells_it(open_page: Callable[..., Page], service: Any) -> None:
+    with service.client("admin") as client:
+        of_an_area = {"name": "of an area", "role": "reviewer", "areas": ["daoli"]}
+        assert client.post("/people", json=of_an_area).status_code == 201
     page = open_page("admin")
     page.goto(f"{service.base}/people")
+    expect(page.get_by_text("道里片区").first).to_be_visible()
     page.get_by_role("button", name="Add a person…").click()
     page.get_by_label("Name").fill("newcomer")
     page.get_by_label("Password").fill("short")
