@@ -161,7 +161,8 @@ def export(
 
     from ingest.clock import wall_now
     from ingest.errors import InvalidInputError
-    from ingest.exporting import rows_of, write, write_file
+    from ingest.exporting.formats import write, write_file
+    from ingest.exporting.tables import lines_of
     from ingest.store.database import connect_sync, migrate
 
     if what in ("consumption", "alerts", "readings") and (from_ is None or to is None):
@@ -182,7 +183,7 @@ def export(
     with database_of(settings) as url, _counter(what) as progress:
         migrate(url)
         with connect_sync(url, autocommit=True) as connection:
-            rows = rows_of(
+            rows = lines_of(
                 connection,
                 what,
                 start=instant(from_, _EARLIEST),

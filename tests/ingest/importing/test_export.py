@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingest.errors import InvalidInputError
-from ingest.exporting import rows_of, write, write_file
+from ingest.exporting.formats import write, write_file
+from ingest.exporting.tables import lines_of
 from ingest.importing.door import ImportOptions, import_file
 
 SPAN = {"start": datetime(2026, 1, 1, tzinfo=UTC), "end": datetime(2026, 2, 1, tzinfo=UTC)}
@@ -29,7 +30,7 @@ def exported(database_url: str) -> Any:
     def run(what: str, form: str = "csv", **options: Any) -> bytes:
         target = io.BytesIO()
         with psycopg.connect(database_url, autocommit=True) as connection:
-            write(what, rows_of(connection, what, **{**SPAN, **options}), form, target, lambda _: None)
+            write(what, lines_of(connection, what, **{**SPAN, **options}), form, target, lambda _: None)
         return target.getvalue()
 
     return run
@@ -121,7 +122,7 @@ async def test_text_that_a_spreadsheet_would_run_is_defused(bring: Any, exported
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     def broken() -> Any:
-        yield [("P1",) * 12]
+        yield [["P1"]] * 14
         raise RuntimeError("the connection is gone")
 
     with pytest.raises(RuntimeError):
@@ -137,4 +138,4 @@ def test_wrong_wishes_are_refused(database_url: str) -> None:
             ("alerts", {"end": SPAN["start"]}),
         ):
             with pytest.raises(InvalidInputError):
-                rows_of(connection, what, **{**SPAN, **options})
+                lines_of(connection, what, **{**SPAN, **options})

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ingest import exporting
+from ingest.exporting import formats, tables
 from ingest.importing.door import ImportOptions, import_file
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -70,8 +70,8 @@ async def test_an_export_brings_the_same_relation_back(place: Any, ask: Any, dat
     above = await ask(ABOVE)
     target = io.BytesIO()
     with psycopg.connect(database_url) as connection:
-        rows = exporting.rows_of(connection, "points", start=NOW, end=datetime(2027, 1, 1, tzinfo=UTC))
-        exporting.write("points", rows, "csv", target, lambda _: None)
+        rows = tables.lines_of(connection, "points", start=NOW, end=datetime(2027, 1, 1, tzinfo=UTC))
+        formats.write("points", rows, "csv", target, lambda _: None)
     await ask("UPDATE metering_point SET parent_id = NULL RETURNING 1")
     header, _, lines = target.getvalue().decode().partition("\n")
     assert (await place(lines, header=header)).changed == 3

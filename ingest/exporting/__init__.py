@@ -1,0 +1,1 @@
+"""What leaves in bulk, and in which formats."""
