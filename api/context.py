@@ -5,6 +5,7 @@ Built by hand in `api.app`; nothing here is global.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
@@ -52,6 +53,12 @@ async def _connection(request: Request) -> AsyncIterator[AsyncConnection[Any]]:
         yield connection
 
 
+def _now(request: Request) -> datetime:
+    return context_of(request).clock.now()
+
+
 Parts = Annotated[Context, Depends(context_of)]
+# The service's present: the wall's, or a demo's. Proofs (keys, sessions, signatures) and the audit log go by the wall.
+Now = Annotated[datetime, Depends(_now)]
 # Scope "function": committed before the first byte of the answer leaves, so nothing is promised that is not stored.
 Connection = Annotated[AsyncConnection[Any], Depends(_connection, scope="function")]

@@ -1,6 +1,6 @@
 """HTTP for the weekly audit sample and for saved views."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Lead, Reader
 from api.alerts import samples, views
-from api.context import Connection
+from api.context import Connection, Now
 from api.idempotency import IdempotentRoute
 from api.paging import SAFE_TEXT
 
@@ -51,9 +51,9 @@ async def list_samples(actor: Lead, connection: Connection) -> list[dict[str, An
 
 
 @router.post("/audit-samples", status_code=201, summary="Draw this week's sample")
-async def draw(body: Draw, actor: Lead, connection: Connection) -> dict[str, Any]:
+async def draw(body: Draw, actor: Lead, connection: Connection, now: Now) -> dict[str, Any]:
     """10 % of the area's points; the seed is recorded, so the draw can be repeated by anyone."""
-    return await samples.draw(connection, actor, body.area, body.week or datetime.now(UTC).date())
+    return await samples.draw(connection, actor, body.area, body.week or now.date())
 
 
 @router.get("/audit-samples/{sample_id}", summary="A sample with its results")

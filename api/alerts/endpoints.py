@@ -1,7 +1,7 @@
 """HTTP for the review of alerts: the queue, one alert, decisions on the revision that was looked at."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -24,7 +24,7 @@ from api.alerts.schemas import (
 )
 from api.alerts.service import Decision
 from api.billing.formats import json_response
-from api.context import Connection, Parts
+from api.context import Connection, Now, Parts
 from api.errors import RevisionRequiredError
 from api.idempotency import IdempotentRoute
 from api.paging import CursorText, Limit, Page, Word, page
@@ -36,10 +36,6 @@ AlertId = Annotated[int, Path(ge=1, lt=2**63)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=40)]
 State = Literal["open", "acknowledged", "field_check", "snoozed", "suppressed", "resolved"]
 Severity = Literal["info", "warning", "critical"]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _tagged(row: dict[str, Any], response: Response) -> dict[str, Any]:
@@ -61,6 +57,7 @@ def _revision(body: _Decision, if_match: str | None) -> int:
 @router.get("/alerts", response_model=Page[AlertItem], summary="The queue, ranked by energy at stake x confidence")
 async def list_alerts(
     actor: Reader,
+    now: Now,
     connection: Connection,
     parts: Parts,
     state: Annotated[list[State] | None, Query()] = None,
@@ -94,7 +91,7 @@ async def list_alerts(
     rank, after = (
         parts.cursors.position_from_text("alerts", cursor, [float, int], **filters) if cursor else (None, None)
     )
-    rows = await service.queue(connection, actor, now=_now(), filters=filters, rank=rank, after=after, limit=limit)
+    rows = await service.queue(connection, actor, now=now, filters=filters, rank=rank, after=after, limit=limit)
     last = [float(rows[-1]["rank"]), rows[-1]["alert_id"]] if rows else []
     return page(rows, limit, parts.cursors.text_from_position("alerts", last, **filters) if rows else None)
 
@@ -116,10 +113,10 @@ async def causes(actor: Reader) -> dict[str, Any]:
 
 @router.get("/alerts/precision", summary="Precision of every rule from verdicts")
 async def precision(
-    actor: Reader, connection: Connection, days: Annotated[int, Query(ge=1, le=3650)] = 90
+    actor: Reader, now: Now, connection: Connection, days: Annotated[int, Query(ge=1, le=3650)] = 90
 ) -> list[dict[str, Any]]:
     """True, false and undecided resolutions per rule."""
-    return await service.precision(connection, actor, since=_now() - timedelta(days=days))
+    return await service.precision(connection, actor, since=now - timedelta(days=days))
 
 
 @router.get("/incidents", summary="What explains many alerts at once")
@@ -131,25 +128,28 @@ async def incidents(
 
 
 @router.post("/alerts/bulk", summary="One decision on several alerts")
-async def bulk(body: Bulk, actor: Reviewer, connection: Connection) -> dict[str, Any]:
+async def bulk(body: Bulk, actor: Reviewer, now: Now, connection: Connection) -> dict[str, Any]:
     """Each succeeds or fails on its own."""
     decision = Decision(
         AlertAction(body.action), None, body.comment, body.cause, body.assignee, body.until, body.due_at
     )
-    results = await service.decide_many(connection, actor, body.alert_ids, decision, now=_now())
+    results = await service.decide_many(connection, actor, body.alert_ids, decision, now=now)
     return {"changed": sum("state" in result for result in results), "results": results}
 
 
 @router.get("/alerts/{alert_id}", summary="One alert with findings and history")
-async def get_alert(alert_id: AlertId, actor: Reader, connection: Connection, response: Response) -> dict[str, Any]:
+async def get_alert(
+    alert_id: AlertId, actor: Reader, now: Now, connection: Connection, response: Response
+) -> dict[str, Any]:
     """The ETag is the revision that a decision names."""
-    return _tagged(await service.get(connection, actor, alert_id, now=_now()), response)
+    return _tagged(await service.get(connection, actor, alert_id, now=now), response)
 
 
 @router.get("/alerts/{alert_id}/evidence", summary="What a decision rests on")
 async def get_evidence(
     alert_id: AlertId,
     actor: Reader,
+    now: Now,
     connection: Connection,
     since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
@@ -161,7 +161,7 @@ async def get_evidence(
         if instant is not None and not 1990 <= instant.year <= 2190:
             raise InvalidInputError(f"{name} is outside 1990-2190", field=name)
     span: dict[str, Any] = {"start": since, "end": until, "hourly": hourly, "points": points}
-    made = await evidence.of_alert(connection, actor, alert_id, now=_now(), **span)
+    made = await evidence.of_alert(connection, actor, alert_id, now=now, **span)
     return json_response(made)
 
 
@@ -172,12 +172,13 @@ def _decision(action: AlertAction, form: type[_Decision], about: str) -> Callabl
         alert_id: AlertId,
         body: _Decision,
         actor: Reviewer,
+        now: Now,
         connection: Connection,
         response: Response,
         if_match: IfMatch = None,
     ) -> dict[str, Any]:
         decision = Decision(action, _revision(body, if_match), **body.model_dump(exclude={"revision"}))
-        return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+        return _tagged(await service.decide(connection, actor, alert_id, decision, now=now), response)
 
     decide.__annotations__["body"] = form
     decide.__doc__ = about
@@ -205,8 +206,8 @@ for _action, _form, _summary, _about in _DECISIONS:
 
 @router.post("/alerts/{alert_id}/comment", summary="Add words")
 async def comment(
-    alert_id: AlertId, body: Comment, actor: Reader, connection: Connection, response: Response
+    alert_id: AlertId, body: Comment, actor: Reader, now: Now, connection: Connection, response: Response
 ) -> dict[str, Any]:
     """Keeps the state; needs no revision, words never contradict."""
     decision = Decision(AlertAction.COMMENT, body.revision, body.comment)
-    return _tagged(await service.decide(connection, actor, alert_id, decision, now=_now()), response)
+    return _tagged(await service.decide(connection, actor, alert_id, decision, now=now), response)

@@ -1,7 +1,7 @@
 """HTTP for the billing system."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -22,7 +22,7 @@ from api.billing.schemas import (
     Release,
     WebhookBody,
 )
-from api.context import Connection, Context, Parts
+from api.context import Connection, Context, Now, Parts
 from api.idempotency import IdempotentRoute, shown_once
 from api.paging import CursorText, Word, page
 from ingest.sealing import sealer_for
@@ -34,10 +34,6 @@ PathCode = Annotated[str, Path(min_length=1, max_length=40, pattern=r"^[^\x00]+$
 QuantityId = Annotated[int, Path(ge=1, lt=2**63)]
 State = Literal["open", "blocked", "frozen", "adjustment"]
 Bulk = Annotated[int, Query(ge=1, le=100_000)]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @router.get("/periods", response_model=list[PeriodItem], summary="Billing periods")
@@ -61,15 +57,15 @@ async def get_period(code: PathCode, actor: Figures, connection: Connection) -> 
 
 
 @router.post("/periods/{code}/freeze", response_model=FreezeResult, summary="Freeze a period")
-async def freeze(body: FreezeBody, code: PathCode, actor: Settler, connection: Connection) -> dict[str, Any]:
+async def freeze(body: FreezeBody, code: PathCode, actor: Settler, now: Now, connection: Connection) -> dict[str, Any]:
     """Immutable from now on; what the gate holds back stays blocked with its reason."""
-    return await service.freeze(connection, actor, code, now=_now(), early=body.early)
+    return await service.freeze(connection, actor, code, now=now, early=body.early)
 
 
 @router.post("/periods/{code}/recalculate", response_model=PeriodItem, summary="Calculate now")
-async def recalculate(code: PathCode, actor: Settler, connection: Connection) -> dict[str, Any]:
+async def recalculate(code: PathCode, actor: Settler, now: Now, connection: Connection) -> dict[str, Any]:
     """Open quantities anew; adjustments for frozen ones that would differ."""
-    return await service.recalculate(connection, actor, code, now=_now())
+    return await service.recalculate(connection, actor, code, now=now)
 
 
 @router.get(
@@ -86,6 +82,7 @@ async def recalculate(code: PathCode, actor: Settler, connection: Connection) ->
 async def quantities(
     period: PeriodCode,
     actor: Figures,
+    now: Now,
     parts: Parts,
     form: Annotated[Literal["json", "jsonl", "csv", "arrow", "parquet", "xlsx"], Query(alias="format")] = "json",
     state: Annotated[list[State] | None, Query()] = None,
@@ -96,14 +93,14 @@ async def quantities(
 ) -> Any:
     """Newest version of every quantity, before and after the freeze. JSON comes in pages, other formats whole."""
     async with parts.pool.connection() as connection, connection.transaction():
-        row = await service.refresh(connection, period, now=_now())
+        row = await service.refresh(connection, period, now=now)
         etag = (
             f'"{row["period_id"]}-{row["calculated_run"] or 0}-{row["state"]}-{await service.newest(connection, row)}"'
         )
         if if_none_match is not None and etag in if_none_match and cursor is None:
             return Response(status_code=304, headers={"ETag": etag})
         if form == "json":
-            return await _page(connection, actor, parts, period, state, point, limit, cursor, etag)
+            return await _page(connection, actor, now, parts, period, state, point, limit, cursor, etag)
     choice = Choice(row["period_id"], row["code"], actor.area_list, list(state) if state else None)
     name = f'attachment; filename="quantities-{row["code"]}.{form}"'
     headers = {"Content-Disposition": name, "ETag": etag}
@@ -113,6 +110,7 @@ async def quantities(
 async def _page(
     connection: Any,
     actor: Any,
+    now: datetime,
     parts: Context,
     period: str,
     state: Any,
@@ -126,9 +124,7 @@ async def _page(
     if cursor:
         point_id, service_id = parts.cursors.position_from_text("quantities", cursor, [int, int], **question)
         after = (point_id, service_id)
-    rows = await service.page(
-        connection, actor, period, now=_now(), after=after, states=state, point=point, limit=limit
-    )
+    rows = await service.page(connection, actor, period, now=now, after=after, states=state, point=point, limit=limit)
     last = [rows[-1]["point_id"], rows[-1]["service"]] if rows else []
     following = parts.cursors.text_from_position("quantities", last, **question) if rows else None
     return formats.json_response(page(rows, limit, following), {"ETag": etag})
@@ -178,9 +174,11 @@ async def get_quantity(quantity_id: QuantityId, actor: Figures, connection: Conn
 @router.post(
     "/quantities/{quantity_id}/release", response_model=QuantityItem, summary="Freeze what the gate holds back"
 )
-async def release(quantity_id: QuantityId, body: Release, actor: Settler, connection: Connection) -> dict[str, Any]:
+async def release(
+    quantity_id: QuantityId, body: Release, actor: Settler, now: Now, connection: Connection
+) -> dict[str, Any]:
     """An approver answers for it with a reason."""
-    return await service.release(connection, actor, quantity_id, body.reason, now=_now())
+    return await service.release(connection, actor, quantity_id, body.reason, now=now)
 
 
 @router.get("/quantities/{quantity_id}/explanation", summary="Why a quantity is what it is")
@@ -202,13 +200,14 @@ async def explain_point(
     period: PeriodCode,
     point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")],
     actor: Figures,
+    now: Now,
     connection: Connection,
     parts: Parts,
     service_id: Annotated[int, Query(alias="service", ge=0, le=6)] = 1,
 ) -> Response:
     """As for a quantity, by period and point."""
     made = await explanation.explain_point(
-        connection, actor, period, point, parts.directory, service_id=service_id, now=_now()
+        connection, actor, period, point, parts.directory, service_id=service_id, now=now
     )
     return formats.json_response(made)
 
@@ -219,10 +218,11 @@ async def as_known(
     point: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]+$")],
     on: AwareDatetime,
     actor: Figures,
+    now: Now,
     connection: Connection,
 ) -> Response:
     """From the intervals that were current at that instant."""
-    rows = await explanation.as_known_on(connection, actor, period, point, on, now=_now())
+    rows = await explanation.as_known_on(connection, actor, period, point, on, now=now)
     return formats.json_response({"items": rows})
 
 
@@ -261,11 +261,12 @@ async def green_button_feed(quantity_id: QuantityId, actor: Figures, connection:
 async def mscons_interchange(
     period: PeriodCode,
     actor: Figures,
+    now: Now,
     connection: Connection,
     sender: Annotated[str, Query(max_length=35, pattern=r"^[ -~]+$")] = "HEATBOOK",
     receiver: Annotated[str, Query(max_length=35, pattern=r"^[ -~]+$")] = "BILLING",
 ) -> Response:
     """Newest versions, up to 100,000."""
-    rows = await service.page(connection, actor, period, now=_now(), limit=100_000)
-    made = mscons.interchange(rows, sender=sender, receiver=receiver, reference=period, now=_now())
+    rows = await service.page(connection, actor, period, now=now, limit=100_000)
+    made = mscons.interchange(rows, sender=sender, receiver=receiver, reference=period, now=now)
     return Response(made, media_type="application/edifact")

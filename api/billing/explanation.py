@@ -6,7 +6,7 @@ joule, or the explanation says by how much they don't.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import AsyncConnection
@@ -107,10 +107,10 @@ async def explain_point(
     directory: "Directory | None",
     *,
     service_id: int = 1,
-    now: datetime | None = None,
+    now: datetime,
 ) -> Row:
     """The explanation of a point's newest quantity in a period."""
-    rows = await service.page(connection, actor, code, now=now or datetime.now(UTC), point=point_code, limit=10)
+    rows = await service.page(connection, actor, code, now=now, point=point_code, limit=10)
     for row in rows:
         if row["service"] == service_id:
             return await explain(connection, actor, row["quantity_id"], directory)

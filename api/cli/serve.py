@@ -188,7 +188,7 @@ async def serving_app(settings: Settings, url: str) -> AsyncIterator[Any]:
             await watch_from_store(pipeline.resolver.watch, pool)
             app = create_app(settings=settings, pool=pool, pipeline=pipeline, directory=directory, clock=clock)
             mount(app)
-            async with background(directory.follow(), run_jobs(url, pool, sealer)):
+            async with background(directory.follow(), run_jobs(url, pool, sealer, clock)):
                 yield app
     finally:
         await pool.close()

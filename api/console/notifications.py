@@ -5,7 +5,7 @@ service answered it, never guessed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, time
+from datetime import time
 from html import escape
 from typing import Any, Final
 
@@ -124,7 +124,7 @@ async def _tested(visitor: Visitor, number: int) -> None:
     texts = visitor.texts
     try:
         async with visitor.connection() as connection:
-            now = datetime.now(UTC)  # as every other message is noted: when it left the house
+            now = visitor.parts.clock.now()
             taken = await notify.send_test(connection, visitor.actor, _sealer(visitor), number, now=now)
     except IngestError as error:
         warn(texts, error)

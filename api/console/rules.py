@@ -71,7 +71,7 @@ def _version(visitor: Visitor, row: dict[str, Any]) -> None:
     texts, actor = visitor.texts, visitor.actor
 
     async def switch_on() -> None:
-        await _carried_out(visitor, "activate", row["rule_set_id"], now=datetime.now(UTC))
+        await _carried_out(visitor, "activate", row["rule_set_id"], now=visitor.parts.clock.now())
 
     with ui.row().classes("w-full items-center justify-between").style("border-bottom:1px solid #eaeff3"):
         ui.html(f"{texts('Version')} {row['version']} {_state(visitor, row['state'])}", sanitize=False)
@@ -136,7 +136,7 @@ def _form(visitor: Visitor, group: str) -> None:
             except InvalidInputError as error:
                 ui.notify(error.message, type="negative")
                 return
-            await _carried_out(visitor, "add_version", group, settings, note.value or "", now=datetime.now(UTC))
+            await _carried_out(visitor, "add_version", group, settings, note.value or "", now=visitor.parts.clock.now())
 
         with ui.row().classes("gap-2"):
             ui.button(texts("Try on history"), on_click=try_it).props("no-caps unelevated")
@@ -176,7 +176,7 @@ def _day(text: str | None) -> datetime | None:
 async def _start(
     visitor: Visitor, group: str, settings: dict[str, Any], start: datetime | None, end: datetime | None
 ) -> None:
-    made = await _carried_out(visitor, "start_trial", group, settings, (start, end), now=datetime.now(UTC))
+    made = await _carried_out(visitor, "start_trial", group, settings, (start, end), now=visitor.parts.clock.now())
     if made is not None:
         ui.navigate.to(f"/rules/trials/{made['trial_id']}")
 

@@ -1,7 +1,7 @@
 """HTTP for pushed deliveries, quarantine and discovered meters."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -95,7 +95,7 @@ async def push(request: Request, actor: Technician, connection: Connection) -> R
     """Take one delivery or a list. Answers after the commit: 201 stored, 200 duplicate or a list, 202 quarantined."""
     parts = context_of(request)
     items, listed = pushed_from_body(await request.body(), request.headers.get("content-type", ""))
-    outcomes = await service.push(connection, parts.pipeline, actor, items, now=datetime.now(UTC), listed=listed)
+    outcomes = await service.push(connection, parts.pipeline, actor, items, now=parts.clock.now(), listed=listed)
     results = [service.outcome_as_json(outcome) for outcome in outcomes]
     if not listed:
         return JSONResponse(results[0], _STATUS[results[0]["state"]])

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 from starlette.responses import JSONResponse, StreamingResponse
 
 from api.access import Approver, Lead, Reader, Reviewer, Technician
-from api.context import Connection, Parts
+from api.context import Connection, Now, Parts
 from api.field import campaigns, photos, readings, service
 from api.field.exchange import Exchange, exchange_meter
 from api.field.schemas import CampaignBody, CampaignFinding, CheckBody, DecisionBody, EntryBody, ExchangeBody
@@ -26,20 +26,16 @@ BigId = Annotated[int, Path(ge=1, lt=2**63)]
 Code = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @router.get("/board", summary="Which gateways are silent, and why")
-async def board(actor: Reader, connection: Connection) -> list[dict[str, Any]]:
+async def board(actor: Reader, now: Now, connection: Connection) -> list[dict[str, Any]]:
     """The worst first."""
-    return await service.comms_board(connection, actor, now=_now())
+    return await service.comms_board(connection, actor, now=now)
 
 
 @router.get("/gateways/{gateway_id}", summary="One gateway with its meters")
-async def gateway(gateway_id: Id, actor: Reader, connection: Connection) -> dict[str, Any]:
+async def gateway(gateway_id: Id, actor: Reader, now: Now, connection: Connection) -> dict[str, Any]:
     """By bus, the worst first."""
-    return await service.gateway_meters(connection, actor, gateway_id, now=_now())
+    return await service.gateway_meters(connection, actor, gateway_id, now=now)
 
 
 @router.post("/meters/{meter_id}/read", summary="Read a meter now")
@@ -68,13 +64,14 @@ def _url(parts: Any) -> str:
 async def search(
     gateway_id: Id,
     actor: Technician,
+    now: Now,
     parts: Parts,
     kind: Literal["primary", "secondary"] = "secondary",
     pattern: Annotated[str, Query(max_length=40, pattern=r"^[0-9A-Fa-f.?*]*$")] = "",
 ) -> Response:
     """JSON lines, one a probe, as they come; a last line with `error` where the search broke off."""
     async with parts.pool.connection() as connection:
-        await service.require_gateway(connection, actor, gateway_id, now=_now())
+        await service.require_gateway(connection, actor, gateway_id, now=now)
     steps = service.search(_url(parts), actor, gateway_id, kind, pattern=pattern)
     return StreamingResponse(_lines(steps), media_type="application/x-ndjson")
 
@@ -89,9 +86,9 @@ async def _lines(steps: Any) -> AsyncIterator[bytes]:
 
 
 @router.get("/meters/{meter_id}/commissioning", summary="The commissioning checklist")
-async def commissioning(meter_id: Id, actor: Reader, connection: Connection) -> list[dict[str, Any]]:
+async def commissioning(meter_id: Id, actor: Reader, now: Now, connection: Connection) -> list[dict[str, Any]]:
     """What the service sees, what people noted."""
-    return await service.commissioning(connection, actor, meter_id, now=_now())
+    return await service.commissioning(connection, actor, meter_id, now=now)
 
 
 @router.put("/meters/{meter_id}/commissioning", status_code=204, summary="Note an item")
@@ -101,9 +98,11 @@ async def note_check(meter_id: Id, body: CheckBody, actor: Technician, connectio
 
 
 @router.post("/exchanges", status_code=201, summary="Exchange a meter")
-async def exchange(body: ExchangeBody, actor: Technician, connection: Connection, parts: Parts) -> dict[str, Any]:
+async def exchange(
+    body: ExchangeBody, actor: Technician, now: Now, connection: Connection, parts: Parts
+) -> dict[str, Any]:
     """Final and initial index as read off; send an Idempotency-Key where the connection is bad."""
-    return await exchange_meter(connection, actor, Exchange(**body.model_dump()), now=_now())
+    return await exchange_meter(connection, actor, Exchange(**body.model_dump()), now=now)
 
 
 def _entry(body: EntryBody) -> readings.Entry:
@@ -121,15 +120,17 @@ def _entry(body: EntryBody) -> readings.Entry:
 
 
 @router.post("/readings/check", summary="Check an entry as somebody types")
-async def check_entry(body: EntryBody, actor: Technician, connection: Connection) -> dict[str, Any]:
+async def check_entry(body: EntryBody, actor: Technician, now: Now, connection: Connection) -> dict[str, Any]:
     """Nothing is stored."""
-    return (await readings.check(connection, actor, _entry(body), now=_now())).as_json()
+    return (await readings.check(connection, actor, _entry(body), now=now)).as_json()
 
 
 @router.post("/readings", status_code=201, summary="Enter a reading by hand")
-async def enter(body: EntryBody, actor: Technician, connection: Connection, parts: Parts, request: Request) -> Response:
+async def enter(
+    body: EntryBody, actor: Technician, now: Now, connection: Connection, parts: Parts, request: Request
+) -> Response:
     """Blocked entries are 422 with `checks`; warnings need `confirmed`."""
-    result = await readings.enter(connection, parts.pipeline, actor, _entry(body), now=_now())
+    result = await readings.enter(connection, parts.pipeline, actor, _entry(body), now=now)
     if result.accepted:
         return JSONResponse(result.as_json(), 201)
     first = result.checks[0]
@@ -164,12 +165,13 @@ async def reject(manual_id: BigId, body: DecisionBody, actor: Reviewer, connecti
 @router.get("/operators", summary="Entry errors per operator")
 async def operators(
     actor: Lead,
+    now: Now,
     connection: Connection,
     since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
 ) -> list[dict[str, Any]]:
     """The last 30 days unless said otherwise."""
-    end = until or _now()
+    end = until or now
     try:
         start = since or end - timedelta(days=30)
     except OverflowError:
@@ -179,10 +181,15 @@ async def operators(
 
 @router.get("/routes/{area}", summary="A route's list")
 async def route(
-    area: Code, actor: Reader, connection: Connection, code: Word = None, days: Annotated[int, Query(ge=1, le=60)] = 31
+    area: Code,
+    actor: Reader,
+    now: Now,
+    connection: Connection,
+    code: Word = None,
+    days: Annotated[int, Query(ge=1, le=60)] = 31,
 ) -> list[dict[str, Any]]:
     """In walking order, with what has been read."""
-    return await service.route(connection, actor, area, code=code, since=_now() - timedelta(days=days))
+    return await service.route(connection, actor, area, code=code, since=now - timedelta(days=days))
 
 
 @router.post("/photos", status_code=201, summary="Keep a photo")
@@ -205,7 +212,7 @@ async def list_campaigns(actor: Reader, connection: Connection) -> list[dict[str
 
 
 @router.post("/campaigns", status_code=201, summary="Start a campaign")
-async def start_campaign(body: CampaignBody, actor: Lead, connection: Connection) -> dict[str, Any]:
+async def start_campaign(body: CampaignBody, actor: Lead, now: Now, connection: Connection) -> dict[str, Any]:
     """Over an area or the whole stock."""
     return await campaigns.start(
         connection,
@@ -214,16 +221,16 @@ async def start_campaign(body: CampaignBody, actor: Lead, connection: Connection
         body.kind,
         body.start_date,
         body.end_date,
-        now=_now(),
+        now=now,
         name=body.name,
         area=body.area,
     )
 
 
 @router.post("/campaigns/{code}/refresh", summary="Look at comms and alerts again")
-async def refresh_campaign(code: Code, actor: Technician, connection: Connection) -> dict[str, int]:
+async def refresh_campaign(code: Code, actor: Technician, now: Now, connection: Connection) -> dict[str, int]:
     """What people noted stays."""
-    return {"points": await campaigns.refresh(connection, actor, code, now=_now())}
+    return {"points": await campaigns.refresh(connection, actor, code, now=now)}
 
 
 @router.get("/campaigns/{code}/points", summary="A campaign's points")

@@ -1,6 +1,6 @@
 """HTTP for notification rules: who is told of what, whether it arrives, and what was told."""
 
-from datetime import UTC, datetime, time
+from datetime import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api import notify
 from api.access import Admin
-from api.context import Connection, Parts
+from api.context import Connection, Now, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import SAFE_TEXT
 from api.people import service
@@ -80,10 +80,10 @@ async def list_messages(
 
 
 @router.post("/{rule_id}/test", summary="Send a test message")
-async def send_test(rule_id: RuleId, actor: Admin, connection: Connection, parts: Parts) -> dict[str, bool]:
+async def send_test(rule_id: RuleId, actor: Admin, connection: Connection, parts: Parts, now: Now) -> dict[str, bool]:
     """Now, also in quiet hours; whether the service took it."""
     sealer = sealer_for(parts.settings.data, parts.settings.master_key)
-    return {"taken": await notify.send_test(connection, actor, sealer, rule_id, now=datetime.now(UTC))}
+    return {"taken": await notify.send_test(connection, actor, sealer, rule_id, now=now)}
 
 
 @router.delete("/{rule_id}", status_code=204, summary="End a notification rule")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime
 
 from api.access import Reader
-from api.context import Connection, Parts
+from api.context import Connection, Now, Parts
 from api.idempotency import IdempotentRoute
 from api.paging import CursorText, Limit, Page, Word, page
 from api.readings import service
@@ -23,11 +23,11 @@ _OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _span(since: datetime | None, until: datetime | None, days: int = 7) -> tuple[datetime, datetime]:
+def _span(since: datetime | None, until: datetime | None, now: datetime, days: int = 7) -> tuple[datetime, datetime]:
     for name, instant in (("from", since), ("to", until)):
         if instant is not None and not _OLDEST <= instant <= _LATEST:
             raise InvalidInputError(f"{name} is outside 1990-2200", field=name)
-    end = until or datetime.now(UTC) + timedelta(minutes=15)
+    end = until or now + timedelta(minutes=15)
     start = since or end - timedelta(days=days)
     if not start < end:
         raise InvalidInputError("from must be before to", field="from")
@@ -44,7 +44,7 @@ async def _readings(
     limit: int,
     cursor: str | None,
 ) -> dict[str, Any]:
-    start, end = _span(since, until)
+    start, end = _span(since, until, parts.clock.now())
     # The end of an open span moves on between two pages; the question stays the same.
     question = {"meter": meter_id, "register": register, "from": since, "to": until}
     position = None
@@ -102,6 +102,7 @@ async def point_consumption(
     code: Code,
     actor: Reader,
     connection: Connection,
+    now: Now,
     since: Since = None,
     until: Until = None,
     resolution: Literal["hour", "day", "month"] = "day",
@@ -110,9 +111,9 @@ async def point_consumption(
 ) -> dict[str, Any]:
     """Integers are exact joules and millilitres; `as_known_on` shows what was known at that instant."""
     place = await service.point(connection, actor, code)
-    start, end = _span(since, until, days=31)
+    start, end = _span(since, until, now, days=31)
     if as_known_on is not None:
-        _span(None, as_known_on)
+        _span(None, as_known_on, now)
     rows = await service.consumption(
         connection, place, start=start, end=end, resolution=resolution, service=service_id, known=as_known_on
     )

@@ -1,14 +1,14 @@
 """HTTP for reports: data, XLSX, PDF."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
 from api.access import Lead, Reader
 from api.billing.formats import json_response
-from api.context import Connection
+from api.context import Connection, Now
 from api.idempotency import IdempotentRoute
 from api.paging import Word
 from api.reports import documents, service
@@ -52,6 +52,7 @@ async def report(
     kind: Literal["month", "quarter"],
     day: date,
     actor: Lead,
+    now: Now,
     connection: Connection,
     area: Word = None,
     form: Form = "json",
@@ -59,5 +60,5 @@ async def report(
 ) -> Response:
     """Reading rate, estimated share, anomalies found and confirmed, exchanges, operators' entry errors, audit
     samples."""
-    made = await service.report(connection, actor, kind, day, area=area, now=datetime.now(UTC))
+    made = await service.report(connection, actor, kind, day, area=area, now=now)
     return await _answer(made, form, language, f"report-{kind}-{made['from']}")

@@ -68,7 +68,7 @@ def adjusted(service, consumer):
     """What the consumer holds after the hourly job has run, and how many quantities came."""
 
     async def run():
-        await adjust_frozen(service.pool)
+        await adjust_frozen(service.pool, now=datetime(2026, 3, 12, tzinfo=UTC))
         taken = await asyncio.to_thread(consumer.pull)
         return taken, next(iter(consumer.current("2026-02")))
 

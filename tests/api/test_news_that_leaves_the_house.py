@@ -12,6 +12,7 @@ from api.alerts import service as alerts
 from api.billing import webhooks
 from api.idempotency import MASK, MASKED, REPLAYED
 from api.people import service as people
+from ingest.clock import CatchUpClock, SystemClock
 from ingest.sealing import Sealer, sealer_for
 from ingest.store import outbox
 
@@ -292,6 +293,20 @@ async def test_overdue_alerts_go_to_the_lead_of_their_area_once(service, alarmin
     assert [event["action"] for event in shown["events"]] == ["escalate"]
     assert "escalate" not in shown["actions"]
     assert (await service.caller("lead").get(f"/api/v1/alerts/{fresh}")).json()["escalated_at"] is None
+
+
+async def test_what_is_overdue_is_told_by_the_clock_that_pages_show(service, alarming, sealer):
+    # A demo whose clock stands two days behind the wall's: nothing has waited too long there yet.
+    wall = datetime.now(UTC)
+    behind = CatchUpClock(wall, wall - timedelta(days=2), 1.0, wall=lambda: wall)
+    _, waiting = await alarming(hours_ago=(NOW - wall) / timedelta(hours=1) + 49)
+    for clock, escalated in ((behind, False), (SystemClock(), True)):
+        app = jobs.service_jobs(service.url, service.pool, sealer, clock)
+        async with app.open_async():
+            await app.tasks["wake alerts"].defer_async(timestamp=0)
+            await app.run_worker_async(queues=[jobs.QUEUE], wait=False, install_signal_handlers=False)
+        shown = (await service.caller("lead").get(f"/api/v1/alerts/{waiting}")).json()
+        assert (shown["escalated_at"] is not None) == escalated
 
 
 async def test_the_jobs_run_on_the_queue_of_the_database(service):
