@@ -221,10 +221,11 @@ async def cost_of_dead(url: str, folder: Path, gateways: int, seconds: float, ba
                     else:
                         without.append((await fleet.reads_s(seconds))[0])
                 lost = 1 - sum(with_dead) / sum(without)
+                rates = [sum(turns) / len(turns) for turns in (without, with_dead)]
                 print(
                     f"poller: beside {gateways} gateways at {baud} baud one that {manner} costs {100 * lost:+.2f} % of"
-                    f" their reads ({sum(without) / len(without):.1f}/s without, {sum(with_dead) / len(without):.1f}/s with,"
-                    f" {2 * TURNS} turns of {seconds:g} s each)"
+                    f" their reads ({rates[0]:.1f}/s without, {rates[1]:.1f}/s with, {2 * TURNS} turns of {seconds:g} s"
+                    " each)"
                 )
 
 
