@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels.compiled import Bool, Float64, Int64
-from compute.kernels.rolling import group_medians, trailing_sums
+from compute.kernels.medians import group_medians
+from compute.kernels.rolling import lasting, trailing_sums
 
 
 class Kind(StrEnum):
@@ -99,7 +100,8 @@ def trailing_sum(values: NDArray[np.floating], days: int) -> Float64:
 
 def persistent(mask: Bool, days: int, needed: int) -> Bool:
     """Days on which the mask held on at least `needed` of the last `days` days, and holds."""
-    result: Bool = mask & (trailing_sum(mask.astype(np.float64), days) >= needed - 0.5)
+    result = np.empty(mask.shape, np.bool_)
+    lasting(np.ascontiguousarray(mask), days, needed - 0.5, result)
     return result
 
 

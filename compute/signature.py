@@ -11,7 +11,7 @@ import numpy as np
 from compute.days import Points
 from compute.findings import group_median, trailing_sum
 from compute.kernels.compiled import Bool, Float64, Int64
-from compute.kernels.rolling import medians_before
+from compute.kernels.medians import medians_before
 
 KWH_PER_M3K = 1.15
 MIN_STEPS = 5.0

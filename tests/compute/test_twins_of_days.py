@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compute.estimation import Calendar, GapLimits, like_days
 from compute.kernels.heat import Measured, Temperatures, empty_heat, heat_figures
-from compute.kernels.signatures import SignatureDays, expectations, line
+from compute.kernels.signatures import block_expectations, line
 from compute.kernels.thermal import heat_kwh, water_table
 from compute.quality import Quality
 from compute.reference import hours as plain
@@ -103,14 +103,17 @@ def test_signatures_learn_from_the_weeks_before(seed: int, shift: int, floor: fl
     x = np.where(rng.random(n) < 0.05, np.nan, rng.uniform(0, 25, n))
     use = 5.0 + 2.0 * np.nan_to_num(x) + rng.normal(0, 1, n)
     fit, season = (rng.random(n) < 0.8) & np.isfinite(x), rng.random(n) < 0.7
-    expected, sigma = np.empty(n), np.empty(n)
-    numbers = np.arange(n) + shift
-    expectations(SignatureDays(use, x, fit, season), numbers, floor, expected, sigma)
+    numbers, block = np.arange(n) + shift, [np.empty((2, n)) for _ in range(2)]
+    # A point that knows nothing must not be told what the other knows.
+    rows = [
+        np.stack((own, other)) for own, other in ((use, use), (x, x), (fit, np.zeros(n, np.bool_)), (season, season))
+    ]
+    block_expectations(rows[0], rows[1], rows[2], rows[3], numbers, np.full(2, floor), block[0], block[1])
+    assert np.isnan(block[0][1]).all()
+    expected, sigma = block[0][0], block[1][0]
 
     def fitted(own: list[float], cold: list[float]) -> tuple[float, float]:
-        out = np.empty(3)
-        line(np.array(own), np.array(cold), floor, np.empty(len(own)), out)
-        return float(out[0]), float(out[1])
+        return line(np.array(own), np.array(cold), floor, np.empty(len(own)), np.empty(len(own)))
 
     told = plain.expectations_of(
         use.tolist(), x.tolist(), fit.tolist(), season.tolist(), numbers.tolist(), fitted, floor

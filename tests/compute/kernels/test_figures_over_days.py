@@ -1,15 +1,13 @@
-"""Sums and medians over days, and days whose hours were all measured, against what plain Python says."""
+"""Sums over days, and days whose hours were all measured, against what plain Python says."""
 
 import math
-import statistics
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.findings import trailing_sum
+from compute.findings import persistent, trailing_sum
 from compute.kernels.daily import any_day, whole_day
-from compute.kernels.rolling import small_median
 from compute.validation.limits import HourLimits, mark_day, quiet
 
 known_or_nan = st.one_of(st.integers(-1000, 1000).map(float), st.just(math.nan))
@@ -26,10 +24,15 @@ def test_a_trailing_sum_adds_the_known_days_and_no_others(rows: list[list[float]
                 assert seen == sum(value for value in last if not math.isnan(value))
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=45))
-def test_the_median_of_a_few_values_with_ties(values: list[float]) -> None:
-    assert small_median(np.array(values)) == statistics.median(values)
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.booleans(), min_size=20, max_size=20), min_size=1, max_size=3), st.integers(1, 24), st.data()
+)
+def test_what_lasts_holds_and_held_on_so_many_days(rows: list[list[bool]], days: int, data: st.DataObject) -> None:
+    needed = data.draw(st.integers(1, days))
+    for row, told in zip(rows, persistent(np.array(rows), days, needed), strict=True):
+        for day, seen in enumerate(told):
+            assert seen == (row[day] and sum(row[max(0, day - days + 1) : day + 1]) >= needed)
 
 
 @settings(max_examples=200, deadline=None)
