@@ -56,7 +56,8 @@ class Segment:
 
     `size`: base units (J or mL) of one count at the point; `mounted`: from when to when the meter stood there, None
     where open; `noted`: its indexes written down at these ends; `break_before`: why the index does not carry on from
-    the segment before ("" where it does): "reset", "unit" or "range"; `rate`: most counts a second the pipe can deliver
+    the segment before ("" where it does): "reset", "unit", "range", or "rescaled" where its unit is another and it does
+    carry on; `rate`: most counts a second the pipe can deliver
     (V8), 0 where unknown.
     """
 
@@ -249,6 +250,8 @@ def _reason(
         (not segments, "meter.missing"),
         (sums.intervals == 0, "intervals.missing"),
         (index_missing, "index.missing"),
+        # The change itself lies before this period: its readings alone do not tell their unit.
+        (not conserved and bool(sums.flags & Quality.RESCALED), "unit.changed"),
         (gate.require_conserved and not conserved, "sum.differs"),
         # After a change of unit the figures are in a unit that nobody has confirmed; more than the pipe can deliver is
         # no use that anybody had.

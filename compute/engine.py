@@ -40,6 +40,7 @@ from compute.kernels.daily import cut, day_figures, empty_figures
 from compute.kernels.heat import Measured, Temperatures, cut_heat, empty_heat, heat_figures
 from compute.kernels.thermal import water_table
 from compute.quality import Quality
+from compute.rescaling import rescaled
 from compute.rules import Rule, RuleSet
 from compute.scene import History, Hourly, Inputs, Scene
 from compute.season import Season
@@ -156,7 +157,7 @@ def _block(inputs: Inputs, result: Hourly, own: slice, stage: FirstStage, table:
         (inputs.volume, result.volume, result.volume_days, points.volume_step_m3 * ML_PER_M3, points.qp_m3h),
     ):
         block = Intervals(out.totals[own], out.bits[own], out.method[own])
-        consume(series.select(start, stop), plan, block)
+        consume(rescaled(series.select(start, stop)), plan, block)
         scale = J_PER_KWH if out is result.energy else ML_PER_M3
         mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, stage.hours)
         day_figures(block.totals, block.bits, grid.days, cut(figures, start, stop))

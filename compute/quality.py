@@ -24,6 +24,7 @@ class Quality(IntFlag):
     MANUAL = 1 << 11  # read by a person
     CHECK_METER = 1 << 12
     EXCHANGE = 1 << 13  # meter exchanged inside the interval
+    RESCALED = 1 << 14  # the unit changed for certain: counted in its own
     ESTIMATED = 1 << 15
     EDITED = 1 << 16
     INTERPOLATED = 1 << 17  # total measured, distribution linear

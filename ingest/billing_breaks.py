@@ -16,7 +16,8 @@ from psycopg import AsyncConnection
 from compute.billing import CutOff, IndexReading, Segment
 from compute.breaks import Piece, pieces_of
 from compute.quality import Quality
-from compute.series import index_series
+from compute.rescaling import rescaled
+from compute.series import IndexSeries, index_series
 from ingest.store import billing_sources
 from ingest.store.packing import microseconds
 
@@ -68,16 +69,37 @@ def _split(segment: Segment, rows: list[IndexReading]) -> list[Segment]:
     if not rows:
         return []
     capacity = 0 if segment.digits is None else 10 ** min(segment.digits, 15)
-    series = index_series(
-        np.array([microseconds(row.ts) for row in rows], np.int64),
-        np.array([row.count for row in rows], np.int64),
-        [0, len(rows)],
-        flags=np.array([row.flags for row in rows], np.int32),
-        capacity=capacity,
-        rate=segment.rate,
+    series = rescaled(
+        index_series(
+            np.array([microseconds(row.ts) for row in rows], np.int64),
+            np.array([row.count for row in rows], np.int64),
+            [0, len(rows)],
+            flags=np.array([row.flags for row in rows], np.int32),
+            capacity=capacity,
+            rate=segment.rate,
+        )
     )
-    runs = [_run(rows, piece) for piece in pieces_of(series)]
-    return [part for at, run in enumerate(runs) for part in _parts(segment, runs, at, run)]
+    if len(series.offsets) == 2:
+        runs = [_run(rows, piece) for piece in pieces_of(series)]
+        return [part for at, run in enumerate(runs) for part in _parts(segment, runs, at, run)]
+    return [part for number in range(len(series.offsets) - 1) for part in _in_its_unit(segment, rows, series, number)]
+
+
+def _in_its_unit(segment: Segment, rows: list[IndexReading], series: IndexSeries, number: int) -> list[Segment]:
+    """The part of a period that was counted in one unit, from the last reading in the unit before."""
+    low, high = int(series.offsets[number]), int(series.offsets[number + 1])
+    # Every later unit begins with the last reading before it, converted.
+    own = [replace(rows[at - number], count=int(series.counts[at])) for at in range(low, high)]
+    size = segment.size / int(series.denominator[number])
+    unit = replace(segment, size=size, digits=None if number else segment.digits, rate=float(series.rate[number]))
+    unit = replace(unit, start=max(segment.start, own[0].ts) if number else segment.start)
+    last = number == len(series.offsets) - 2
+    unit = replace(unit, end=segment.end if last else min(segment.end, own[-1].ts))
+    if unit.start >= unit.end:
+        return []
+    runs = [_run(own, piece) for piece in pieces_of(series, number)]
+    parts = [part for at, run in enumerate(runs) for part in _parts(unit, runs, at, run)]
+    return [replace(part, break_before=part.break_before or "rescaled") for part in parts] if number else parts
 
 
 def _run(rows: list[IndexReading], piece: Piece) -> _Run:

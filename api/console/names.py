@@ -79,6 +79,7 @@ FLAGS = {
     Quality.QUESTIONABLE: "questionable",
     Quality.FAILED: "failed a rule",
     Quality.EXCHANGE: "meter exchange",
+    Quality.RESCALED: "counted in its changed unit",
     Quality.INACTIVE_USE: "use while inactive",
     Quality.DEVICE: "device fault",
     Quality.ZERO: "no use",

@@ -12,7 +12,9 @@ from compute.findings import Finding, Kind, Severity, runs
 from compute.kernels.compiled import Bool
 from compute.quality import Quality
 
-UNIT, RESET, GARBAGE, RANGE = (int(flag) for flag in (Quality.UNIT, Quality.RESET, Quality.GARBAGE, Quality.RANGE))
+UNIT, RESET, GARBAGE, RESCALED = (
+    int(flag) for flag in (Quality.UNIT, Quality.RESET, Quality.GARBAGE, Quality.RESCALED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,10 @@ class Sequence:
 
 
 def unit_error(days: Days, limits: Sequence) -> list[Finding]:
-    """The index changed by what a unit or decimal place makes (V6, H3)."""
-    mask = _marked(days, UNIT)
+    """The index changed by what a unit or decimal place makes (V6, H3): the change itself where the bill waits for a
+    person, every day since where it is counted in its own unit.
+    """
+    mask = _marked(days, UNIT | RESCALED)
     return [_finding(days, span, Kind.UNIT_ERROR, "V6", Severity.CRITICAL) for span in runs(mask)]
 
 

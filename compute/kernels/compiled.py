@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 # Modules with kernels, or with numbers that kernels are compiled with, outside the folders of kernels and validation.
-_BESIDE = ("quality.py", "consumption.py", "estimation.py")
+_BESIDE = ("quality.py", "consumption.py", "estimation.py", "rescaling.py")
 
 
 def _sources() -> tuple[str, int]:

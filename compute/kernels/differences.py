@@ -26,6 +26,7 @@ UNIT = int(Quality.UNIT)
 EXCHANGE = int(Quality.EXCHANGE)
 RANGE = int(Quality.RANGE)
 FAILED = int(Quality.FAILED)
+RESCALED = int(Quality.RESCALED)
 UNUSABLE = STALE | GARBAGE | DUPLICATE | UNIT
 
 GARBAGE_READINGS = 3
@@ -360,7 +361,8 @@ def chain(readings: Readings, segments: Segments, point: int, anchors: Anchors, 
             if i == 0:
                 bits &= ~EXCHANGE
                 if ended >= 0:
-                    bits = (bits & ~FIRST) | EXCHANGE | (HOLE if own.times[at] > ended else 0)
+                    bits = (bits & ~FIRST) | (HOLE if own.times[at] > ended else 0)
+                    bits |= 0 if bits & RESCALED else EXCHANGE
             elif bits & (RESET | UNIT):
                 bits |= HOLE
             elif value >= last_value:

@@ -49,7 +49,8 @@ def _index(town: Town, marks: dict[int, list[bool]], rule: tuple[str, str], brid
 
 def unit_error(town: Town, limits: SequenceLimits) -> list[Told]:
     """V6: unit or decimal place differs."""
-    marks = {at: [_marked(flat, d, Quality.UNIT) for d in town.days] for at, flat in enumerate(town.flats)}
+    changed = Quality.UNIT | Quality.RESCALED
+    marks = {at: [_marked(flat, d, changed) for d in town.days] for at, flat in enumerate(town.flats)}
     return _index(town, marks, ("V6", "critical"))
 
 

@@ -195,3 +195,14 @@ def total_of(state: Judged, worth: Fraction) -> int:
             continue
         count += after - before if after >= before else state.meter.capacity - before + after
     return math.floor(count * worth)
+
+
+def leaps_of(times: Sequence[int], counts: Sequence[int], flags: Sequence[int]) -> list[int]:
+    """Positions at which an index of at least 100 counts is thrice or a third of the one before."""
+    result = []
+    for at in range(1, len(counts)):
+        low, high = sorted(counts[at - 1 : at + 1])
+        sound = times[at] > times[at - 1] and not (flags[at - 1] | flags[at]) & UNUSABLE
+        if low >= 100 and high >= 3 * low and sound:
+            result.append(at)
+    return result

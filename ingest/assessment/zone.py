@@ -90,6 +90,7 @@ class Zone:
         self.rule_set_of = np.array([self.rule_sets[place.newest["rule_group_id"]][0] for place in places], np.int64)
         self.sets = {number: RuleSet(number, settings) for number, settings in self.rule_sets.values()}
         self.switches = load_switches(connection)
+        self.unit_changes = series.load_unit_changes(connection)
         self.waiting: list[Waiting] = []
         self.intervals = self.changed = 0
 
@@ -143,7 +144,10 @@ class Zone:
         """First stage for all places, window by window; what changed is written."""
         windows: dict[datetime, list[int]] = {}
         for at, since in due.items():
-            windows.setdefault(window_start(since, self.beginning, self.end), []).append(at)
+            # Readings after a change of the unit tell their unit only together with it.
+            place = self.places[at]
+            earliest = min(since, self.unit_changes.get((place.point_id, place.service), since))
+            windows.setdefault(window_start(earliest, self.beginning, self.end), []).append(at)
         parts: list[Hourly] = []
         done = 0
         while windows:

@@ -25,6 +25,15 @@ _WIDTH = {"int2": 2, "int4": 4, "int8": 8, "timestamptz": 8, "float4": 4, "float
 _HEADER_BYTES, _TRAILER_BYTES = 19, 2
 
 
+_UNIT_CHANGES = "SELECT point_id, service, min(from_ts) FROM finding WHERE kind = 'unit_error' GROUP BY 1, 2"
+
+
+def load_unit_changes(connection: Connection[Any]) -> dict[tuple[int, int], datetime]:
+    """(point, service) -> instant from which its unit is known to have changed."""
+    rows = connection.execute(_UNIT_CHANGES).fetchall()
+    return {(point, service): since for point, service, since in rows}
+
+
 def copy_table(connection: Connection[Any], query: sql.Composable, columns: Sequence[tuple[str, str]]) -> Table:
     """Rows of a query without NULLs as a structured array.
 

@@ -20,6 +20,8 @@ from compute.billing import (
     segment_advance,
 )
 from compute.consumption import hour_rows, intervals_of
+from compute.quality import Quality
+from compute.rescaling import rescaled
 from compute.series import grid, index_series
 from ingest.billing_breaks import _split
 
@@ -48,7 +50,7 @@ def _intervals(rows: list[IndexReading], first: int, last: int, **more: Any) -> 
     times = [int(row.ts.timestamp() * 1e6 + 0.5) for row in rows]
     counts = [row.count for row in rows]
     series = index_series(times, counts, [0, len(rows)], numerator=36_000, capacity=10**8, **more)
-    return int(hour_rows(intervals_of(series, GRID)).values[0, first:last].sum())
+    return int(hour_rows(intervals_of(rescaled(series), GRID)).values[0, first:last].sum())
 
 
 def test_a_reset_makes_two_segments_and_both_are_billed() -> None:
@@ -66,14 +68,37 @@ def test_a_reset_makes_two_segments_and_both_are_billed() -> None:
     assert (made.conserved, made.reason, made.energy_j) == (True, "", 880 * 36_000)
 
 
+@pytest.mark.parametrize(("top", "bottom"), [(100, 1), (18, 5), (1, 10)])
+def test_a_unit_that_changed_for_certain_is_billed_in_its_own(top: int, bottom: int) -> None:
+    rows = _rows([(n, 500_000 + 10 * n if n < 60 else (500_000 + 10 * n) * top // bottom) for n in range(120)])
+    parts = _split(_segment(BEGIN + 6 * HOUR, BEGIN + 110 * HOUR), rows)
+    assert [(part.start, part.end, part.break_before) for part in parts] == [
+        (BEGIN + 6 * HOUR, BEGIN + 59 * HOUR, ""),
+        (BEGIN + 59 * HOUR, BEGIN + 110 * HOUR, "rescaled"),
+    ]
+    total = _intervals(rows, 6, 110)
+    sums = Sums(total=total, seconds=104 * 3600, intervals=104, flags=int(Quality.RESCALED))
+    made = quantity_of(BillingPeriod("J", 104 * 3600.0, Gate()), parts, sums)
+    assert (made.conserved, made.reason) == (True, "")
+    assert made.energy_j == pytest.approx(1040 * 36_000, abs=36_000 * max(1, bottom // top))
+
+
+def test_a_period_after_the_change_waits_until_the_register_is_put_right() -> None:
+    rows = _rows([(n, 100 * (500_000 + 10 * n)) for n in range(120)])
+    parts = _split(_segment(BEGIN, BEGIN + 110 * HOUR), rows)
+    sums = Sums(total=1100 * 36_000, seconds=396_000, intervals=110, flags=int(Quality.RESCALED))
+    made = quantity_of(BillingPeriod("J", 110 * 3600.0, Gate()), parts, sums)
+    assert (made.conserved, made.reason) == (False, "unit.changed")
+
+
 @pytest.mark.parametrize(
     ("after", "rate", "reason"),
     [
-        (lambda n: 100 * (500_000 + 10 * n), 0.0, "unit.changed"),
+        (lambda n: 100 * (502_000 + 10 * n), 0.0, "unit.changed"),
         (lambda n: 900_000 + 10 * n, 0.01, "advance.impossible"),
     ],
 )
-def test_a_changed_unit_and_a_leap_stand_apart_and_wait(after: Any, rate: float, reason: str) -> None:
+def test_a_leap_and_a_unit_that_is_not_certain_stand_apart_and_wait(after: Any, rate: float, reason: str) -> None:
     rows = _rows([(n, 500_000 + 10 * n) for n in range(60)] + [(n, after(n)) for n in range(60, 120)])
     parts = _split(_segment(BEGIN, BEGIN + 110 * HOUR, rate=rate), rows)
     assert segment_advance(parts[0]) == 590 * 36_000
