@@ -39,6 +39,7 @@ from compute.kernels.compiled import Float64, Int64
 from compute.kernels.daily import cut, day_figures, empty_figures
 from compute.kernels.heat import Measured, Temperatures, cut_heat, empty_heat, heat_figures
 from compute.kernels.thermal import water_table
+from compute.memory import keep_freed
 from compute.quality import Quality
 from compute.rescaling import rescaled
 from compute.rules import Rule, RuleSet
@@ -96,6 +97,7 @@ def hourly(inputs: Inputs, *, rows: Int64 | None = None, threads: int = 2, reuse
     `rows`: (p,) positions of the points in the scene. `reuse`: a result of the same shape that is needed no more; its
     arrays are written over, which saves the time that fresh memory costs.
     """
+    keep_freed()
     p, h, d = inputs.energy.points, len(inputs.grid.hours) - 1, len(inputs.grid.days) - 1
     positions = np.arange(p) if rows is None else rows
     last = np.maximum(last_times(inputs.energy), last_times(inputs.volume))
@@ -241,6 +243,7 @@ def judge(
     threads: int = 2,
 ) -> list[Finding]:
     """Findings of every rule of `order`, each point under its own rule set, symptoms left out."""
+    keep_freed()
     sets = rule_sets or {0: RuleSet()}
     owner = np.full(len(days.points), next(iter(sets)), np.int64) if rule_set_of is None else rule_set_of
     found: list[Finding] = []

@@ -5,8 +5,10 @@ Parallelism is not in the kernels: callers run blocks of points on threads. A ca
 the kernels it calls, and Numba looks only at the caller's file: here a change in any kernel makes all of them new.
 """
 
+import sys
 from collections.abc import Callable
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -26,6 +28,27 @@ Bool = NDArray[np.bool_]
 
 # Modules with kernels, or with numbers that kernels are compiled with, outside the folders of kernels and validation.
 _BESIDE = ("quality.py", "consumption.py", "estimation.py", "rescaling.py")
+
+
+# What Numba takes BLAS from.
+_BLAS = "scipy.linalg.cython_blas"
+
+
+def _without_blas() -> None:
+    """Let Numba come up without SciPy, where that is installed: no kernel multiplies matrices, and loading it would be
+    a third of the time to the first result.
+    """
+    if _BLAS in sys.modules:
+        return
+    # A module that is None cannot be imported; Numba then goes without it, as where there is no SciPy.
+    sys.modules[_BLAS] = None  # type: ignore[assignment]
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        del sys.modules[_BLAS]
+
+
+_without_blas()
 
 
 def _sources() -> tuple[str, int]:
