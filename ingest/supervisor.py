@@ -20,7 +20,7 @@ from ingest.clock_watch import watch_from_store
 from ingest.config import Settings
 from ingest.decoding.memory import kept_state
 from ingest.directory import Directory
-from ingest.errors import IngestError, UnavailableError
+from ingest.errors import ConflictError, IngestError, SettingsError, UnavailableError
 from ingest.health_report import report_health
 from ingest.metrics_endpoint import WorkerCollector, metrics_served
 from ingest.on_demand import answer_requests
@@ -34,10 +34,11 @@ from ingest.sources.backoff import Backoff
 from ingest.sources.health import Tally
 from ingest.sources.masters import MASTERS, GatewayAddress
 from ingest.sources.mqtt import MqttSource
-from ingest.sources.mqtt_settings import settings_from_url
+from ingest.sources.mqtt_settings import OWN_BROKER, settings_from_url
 from ingest.sources.polling import GatewayPoller
 from ingest.store.database import Pool, open_pool
 from ingest.store.field import FieldGateway, FieldMeter
+from ingest.store.gateways import create_gateway, gateways
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +170,10 @@ class Worker:
         return GatewayPoller(gateway.gateway_id, gateway.code, master, targets, self.pipeline, self.clock, self.tally)
 
     async def _mqtt(self, gateway: FieldGateway) -> None:
-        own = settings_from_url(gateway.address, gateway.settings, client_id=self.client_id(gateway))
+        address = self.settings.mqtt_url if gateway.address == OWN_BROKER else gateway.address
+        if not address:
+            raise SettingsError(f"gateway {gateway.code} is the broker of HEATBOOK_MQTT_URL, which is not set")
+        own = settings_from_url(address, gateway.settings, client_id=self.client_id(gateway))
         source = MqttSource(
             own,
             self.pipeline,
@@ -234,6 +238,7 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
     if pool is None:
         return
     try:
+        await know_broker(pool, settings)
         load_own_profiles(settings.data)
         directory = await Directory.load(pool, sealer_for(settings.data, settings.master_key))
         async with (
@@ -248,6 +253,17 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
                 await worker.run(stop)
     finally:
         await pool.close()
+
+
+async def know_broker(pool: Pool, settings: Settings) -> None:
+    """Register the broker of HEATBOOK_MQTT_URL where the registry knows no broker yet, so that it is read."""
+    if settings.mqtt_url is None:
+        return
+    async with pool.connection() as connection:
+        if any(gateway.kind == "mqtt" for gateway in await gateways(connection)):
+            return
+        with contextlib.suppress(ConflictError):  # another worker was faster
+            await create_gateway(connection, code="broker", kind="mqtt", address=OWN_BROKER)
 
 
 async def _pool_when_there(url: str, stop: asyncio.Event) -> Pool | None:

@@ -1,21 +1,25 @@
 """`heatbook doctor`: says of an installation, check by check, what is in order and what to do where it is not."""
 
+import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli.serve import DatabaseOption, DataOption
 from ingest.config import Settings, settings_from_environment
 
+if TYPE_CHECKING:
+    from ingest.sources.mqtt_settings import MqttSettings
+
 FREE_GIB = 2.0
+BROKER_S = 5.0
 # More than this waits in the spool only while the database is away for long.
 SPOOL_BYTES = 64 * 2**20
 
@@ -125,10 +129,44 @@ def _inside(one: Callable[[str], tuple[object, ...] | None]) -> Iterator[Check]:
 def _broker(url: str | None) -> Check:
     if url is None:
         return Check("broker", True, "embedded, started by `heatbook run`")
-    parts = urlsplit(url)
-    address = (parts.hostname or "127.0.0.1", parts.port or (8883 if parts.scheme == "mqtts" else 1883))
+    from ingest.errors import SettingsError
+    from ingest.sources.mqtt_settings import settings_from_url
+
     try:
-        with socket.create_connection(address, timeout=3):
-            return Check("broker", True, f"{address[0]}:{address[1]} accepts connections")
-    except OSError as error:
-        return Check("broker", False, f"{address[0]}:{address[1]}: {error}", "check HEATBOOK_MQTT_URL and the broker")
+        broker = settings_from_url(url, client_id=f"heatbook-doctor-{os.getpid()}")
+    except SettingsError as error:
+        return Check("broker", False, error.message, "mend HEATBOOK_MQTT_URL")
+    address = f"{broker.host}:{broker.port}"
+    try:
+        refusal = _refusal(broker)
+    except (OSError, ValueError) as error:
+        return Check("broker", False, f"{address}: {error}", "check HEATBOOK_MQTT_URL, its certificates and the broker")
+    return Check("broker", not refusal, refusal or f"{address} lets us in", "check the account in HEATBOOK_MQTT_URL")
+
+
+def _refusal(settings: "MqttSettings") -> str:
+    """Why a broker lets nobody in with these settings; empty where it does. Raises OSError, ValueError."""
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    from ingest.sources.mqtt_connection import tls_context
+
+    client = Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id, reconnect_on_failure=False)
+    if settings.username is not None:
+        client.username_pw_set(settings.username, settings.password)
+    if settings.tls:
+        client.tls_set_context(tls_context(settings))
+    answers: SimpleQueue[str] = SimpleQueue()
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(
+        f"refused: {reason}" if reason.is_failure else ""
+    )
+    client.connect_timeout = BROKER_S
+    client.connect(settings.host, settings.port)
+    client.loop_start()
+    try:
+        return answers.get(timeout=BROKER_S)
+    except Empty:
+        return f"no answer within {BROKER_S:.0f} s"
+    finally:
+        client.disconnect()
+        client.loop_stop()

@@ -42,6 +42,15 @@ class ClosingSocket(ssl.SSLSocket):
             raise
 
 
+def tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """Certificates as the settings name them, the system's where they name none. Raises OSError for a missing file."""
+    context = ssl.create_default_context(cafile=settings.tls_ca)
+    if settings.tls_certificate:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    context.sslsocket_class = ClosingSocket
+    return context
+
+
 class MqttConnection:
     """Connect, subscribe, deliver messages to `on_message`, acknowledge; `lost` resolves when it is over."""
 
@@ -73,11 +82,7 @@ class MqttConnection:
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
-            context = ssl.create_default_context(cafile=settings.tls_ca)
-            if settings.tls_certificate:
-                context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-            context.sslsocket_class = ClosingSocket
-            client.tls_set_context(context)
+            client.tls_set_context(tls_context(settings))
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.on_connect = self._connected
         client.on_subscribe = self._granted

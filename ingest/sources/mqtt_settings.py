@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ingest.errors import SettingsError
 
+# A gateway at this address is the broker that HEATBOOK_MQTT_URL names: its password is in no table then.
+OWN_BROKER = "default"
 SCHEMES = {"mqtt": (1883, False), "tcp": (1883, False), "mqtts": (8883, True), "ssl": (8883, True)}
 
 

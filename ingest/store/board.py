@@ -1,6 +1,6 @@
 """What the technician's pages read and keep: comms board, hand entries, checklists, campaigns, routes.
 
-`areas` restricts to a person's areas, None means all.
+`areas` restricts to a person's areas, None means all. An address is told without the password that it may carry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from psycopg.types.json import Jsonb
 Row = dict[str, Any]
 
 _GATEWAYS: Final = """
-SELECT g.gateway_id, g.code, g.kind, g.address, g.enabled, g.latitude, g.longitude, a.code AS area_code,
+SELECT g.gateway_id, g.code, g.kind, regexp_replace(g.address, '^.*@', '') AS address, g.enabled, g.latitude,
+       g.longitude, a.code AS area_code,
        h.worker, coalesce(h.connected, false) AS connected, h.last_attempt_at, h.last_success_at,
        coalesce(h.attempts, 0) AS attempts, coalesce(h.successes, 0) AS successes, coalesce(h.timeouts, 0) AS timeouts,
        coalesce(h.checksum_errors, 0) AS checksum_errors, coalesce(h.collisions, 0) AS collisions,
