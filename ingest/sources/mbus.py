@@ -1,40 +1,92 @@
-"""M-Bus master over a level converter: primary and secondary addresses, several telegrams, patience from the baud rate.
+"""M-Bus master over a level converter: one line, patience from the baud rate, what is known of the slaves.
 
 Rules (EN 13757-2): one question in flight; an answer is waited for 330 bit times + 50 ms plus what the network may add;
-33 bit times of silence between telegrams; after a failure the slave is reset (SND_NKE) before it is asked again; the
-frame count bit toggles only after a good answer. A selected slave is deselected before another is chosen.
+33 bit times of silence between telegrams; after a failure the line is drained and the slave initialised before it is
+asked again. What to ask and whom to believe, the sans-IO machines of `protocols.mbus` know.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from ingest.sources.asking import Reply, Target, retried
-from ingest.sources.errors import LineClosedError, SilenceError, SourceError
-from ingest.sources.mbus_link import Listening, Selection, address_from_text, answer_from, is_ack, refusal_in
-from ingest.sources.transport import Line, Patience, character_s
-from protocols.errors import ProtocolError
-from protocols.mbus import telegram_from_frame
-from protocols.mbus.frame import (
-    ADDRESS_SELECTED,
-    FCB,
-    LONGEST_FRAME,
-    REQ_UD2,
-    SND_NKE,
-    SND_UD,
-    Frame,
-    LongFrame,
-    ShortFrame,
+from ingest.sources.errors import (
+    CollisionError,
+    GarbledError,
+    LineClosedError,
+    RefusedError,
+    SilenceError,
+    SourceError,
+    StrangerError,
 )
+from ingest.sources.transport import Line, Patience, character_s
+from protocols.errors import DeviceError, ProtocolError
+from protocols.mbus import FrameReceiver, Readout, Selection
+from protocols.mbus.addressing import address_from_text
+from protocols.mbus.frame import ADDRESS_SELECTED, LONGEST_FRAME, Frame, LongFrame
+from protocols.mbus.receiver import Event, Received
 
-SELECT = 0x52
 ANSWER_BITS = 330
 ANSWER_S = 0.05
 IDLE_BITS = 33
 # A meter with years of history sends a handful; one that never says "last" must not hold the bus.
 MAX_TELEGRAMS = 16
-# The DIF that says so (EN 13757-3, 6.3.5); most frames hold no such byte and need not be decoded for it.
-MORE_FOLLOWS = 0x1F
+# Code of a readout's failure -> class; whatever else is wrong with a frame, it is garbled.
+_REASONS: Final[dict[str, type[SourceError]]] = {
+    "frame.silence": SilenceError,
+    "frame.stranger": StrangerError,
+    "frame.start": CollisionError,
+    "frame.garbage": CollisionError,
+}
+
+
+class Machine(Protocol):
+    """A conversation of `protocols.mbus`: what to send, what ends the waiting, what came."""
+
+    def request(self) -> bytes | None:
+        """Bytes to send now; None when done."""
+        ...
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame ends the waiting."""
+        ...
+
+    def answered(self, events: Iterable[Event] = ()) -> None:
+        """What came."""
+        ...
+
+
+class _Hearing:
+    """What a line brings after a question, as events; handed to `Line.answer`, which gives all bytes each time."""
+
+    __slots__ = ("_fed", "_receiver", "_wants", "events")
+
+    def __init__(self, request: bytes, wants: Callable[[Frame], bool]) -> None:
+        self._receiver = FrameReceiver()
+        self._receiver.sent(request)
+        self._wants = wants
+        self._fed = 0
+        self.events: list[Event] = []
+
+    def __call__(self, buffer: bytes) -> list[Event] | None:
+        """The events once a wanted frame is among them."""
+        fresh = self._receiver.feed(buffer[self._fed :])
+        self._fed = len(buffer)
+        self.events += fresh
+        ended = any(isinstance(event, Received) and self._wants(event.frame) for event in fresh)
+        return self.events if ended else None
+
+    @property
+    def strangers(self) -> bool:
+        """Whether an answer came that was not waited for: one to an earlier question."""
+        frames = [event.frame for event in self.events if isinstance(event, Received)]
+        return any(isinstance(frame, LongFrame) and not self._wants(frame) for frame in frames)
+
+    def end(self) -> list[Event]:
+        """The events when nothing more comes."""
+        self.events += self._receiver.flush()
+        return self.events
 
 
 class LineOpener(Protocol):
@@ -85,8 +137,8 @@ class MbusMaster:
         self._line: Line | None = None
         self._baud_rate = 0
         self._speed_matters = speed_matters
-        # Frame count bit of the next question by primary address; a slave that is not in it is reset first.
-        self._count_bits: dict[int, int] = {}
+        # Frame count bit of the next question by primary address; a slave that is not in it is initialised first.
+        self._count_bits: dict[int, bool] = {}
         self._selected = False
         # Many gateways hand a frame on when they have all of it. Late answers show that; then silence takes longer to
         # tell, so nobody is given that time before.
@@ -116,108 +168,52 @@ class MbusMaster:
             await self.close()
             raise
 
-    async def select(self, selection: Selection, baud_rate: int) -> None:
-        """Select the slaves that fit; returns when one acknowledged.
-
-        Raises
-        ------
-        SilenceError
-            None fits.
-        CollisionError, GarbledError
-            Several answered at once.
-        """
-        await self.deselect(baud_rate)
-        data = selection.to_bytes()
-        await self.ask(LongFrame(SND_UD | FCB, ADDRESS_SELECTED, SELECT, data).to_bytes(), baud_rate)
-        self._selected = True
-
-    async def deselect(self, baud_rate: int) -> None:
-        """Reset the selected slave, whoever it is; not every one acknowledges that."""
-        if not self._selected:
-            return
-        self._selected = False
-        try:
-            await self.ask(ShortFrame(SND_NKE, ADDRESS_SELECTED).to_bytes(), baud_rate)
-        except LineClosedError:
-            raise
-        except SourceError:
-            return
-
-    async def reset(self, address: int, baud_rate: int) -> None:
-        """SND_NKE to a primary address. Raises SilenceError where nobody acknowledges."""
-        await self.ask(ShortFrame(SND_NKE, address).to_bytes(), baud_rate)
-        self._count_bits[address] = FCB
-
-    async def ask(self, request: bytes, baud_rate: int) -> None:
-        """Send and wait for the acknowledgement."""
-        await self._exchange(request, Listening(request, is_ack), baud_rate)
-
-    async def request(
-        self, address: int, sender: int | Selection, count_bit: int, baud_rate: int
-    ) -> tuple[LongFrame, bytes]:
-        """REQ_UD2: the frame and its bytes as they came. `sender` is who must have sent it."""
-        question = ShortFrame(REQ_UD2 | count_bit, address).to_bytes()
-        listening = Listening(question, answer_from(sender))
-        frame = await self._exchange(question, listening, baud_rate)
-        if not isinstance(frame, LongFrame):
-            raise SilenceError("an acknowledgement where data was asked for", listening.raw)
-        return frame, listening.raw
-
-    async def _readout(self, address: int | Selection, baud_rate: int) -> Reply:
-        await self._rested()
-        started = asyncio.get_running_loop().time()
-        primary = ADDRESS_SELECTED if isinstance(address, Selection) else address
-        try:
-            if isinstance(address, Selection):
-                await self.select(address, baud_rate)
-                self._count_bits[primary] = FCB
-            elif primary not in self._count_bits:
-                await self.reset(primary, baud_rate)
-            frames = await self._telegrams(primary, address, baud_rate)
-        except SourceError:
-            # The next try begins with a reset: the slave's count bit is unknown now.
-            self._count_bits.pop(primary, None)
-            await self._settle(baud_rate)
-            raise
-        return Reply(tuple(frames), asyncio.get_running_loop().time() - started)
-
-    async def _telegrams(self, primary: int, sender: int | Selection, baud_rate: int) -> list[bytes]:
-        frames: list[bytes] = []
-        while len(frames) < MAX_TELEGRAMS:
-            count_bit = self._count_bits[primary]
-            frame, raw = await self.request(primary, sender, count_bit, baud_rate)
-            if (refusal := refusal_in(frame)) is not None:
-                raise refusal
-            self._count_bits[primary] = count_bit ^ FCB
-            if raw in frames:
-                break  # the slave ignores the count bit and repeats itself
-            frames.append(raw)
-            if not _more_follows(raw):
-                break
-        if len(frames) > 1:
-            # Only a reset makes the next readout begin with the first telegram.
-            self._count_bits.pop(primary, None)
-        return frames
-
-    async def _exchange(self, request: bytes, listening: Listening, baud_rate: int) -> Frame:
+    async def converse(self, machine: Machine, baud_rate: int) -> bool:
+        """One question and its answer; False where the machine has none. Raises LineClosedError."""
+        request = machine.request()
+        if request is None:
+            return False
         line = await self._ready(baud_rate)
         await self._rested()
         late = line.discard()
         line.send(request)
-        patience = self._timing.patience(len(request), baud_rate, whole_frames=self._whole_frames)
+        hearing = _Hearing(request, machine.wants)
         try:
-            frame: Frame = await line.answer(listening.find, patience)
-        except SilenceError as silence:
-            raise listening.reason(silence) from silence
-        finally:
-            self._whole_frames |= bool(late or listening.strangers)
+            patience = self._timing.patience(len(request), baud_rate, whole_frames=self._whole_frames)
+            events = await line.answer(hearing, patience)
+        except SilenceError:
+            events = hearing.end()
+        self._whole_frames |= bool(late) or hearing.strangers
         self._rest_until = asyncio.get_running_loop().time() + IDLE_BITS / baud_rate
-        return frame
+        machine.answered(events)
+        return True
 
     async def _rested(self) -> None:
         left_s = self._rest_until - asyncio.get_running_loop().time()
         if left_s > 0:
             await asyncio.sleep(left_s)
+
+    async def readout(self, address: int | Selection, baud_rate: int, limit: int = MAX_TELEGRAMS) -> Readout:
+        """A meter's telegrams, each request sent once. Raises SourceError."""
+        primary = ADDRESS_SELECTED if isinstance(address, Selection) else address
+        # The slave's count bit is unknown unless this readout ends well.
+        known = self._count_bits.pop(primary, None)
+        readout = Readout(address, tries=1, limit=limit, count_bit=known, deselect=self._selected)
+        self._selected = self._selected or isinstance(address, Selection)
+        while await self.converse(readout, baud_rate):
+            pass
+        if readout.error is not None:
+            await self._settle(baud_rate)
+            raise _source_error(readout.error) from readout.error
+        if readout.count_bit is not None and not isinstance(address, Selection):
+            self._count_bits[primary] = readout.count_bit
+        return readout
+
+    async def _readout(self, address: int | Selection, baud_rate: int) -> Reply:
+        await self._rested()
+        started = asyncio.get_running_loop().time()
+        readout = await self.readout(address, baud_rate)
+        return Reply(tuple(readout.frames), asyncio.get_running_loop().time() - started)
 
     async def _ready(self, baud_rate: int) -> Line:
         speed_fits = self._baud_rate == baud_rate or not self._speed_matters
@@ -235,10 +231,7 @@ class MbusMaster:
             await self._line.quiet(idle_s, LONGEST_FRAME * character_s(baud_rate))
 
 
-def _more_follows(frame: bytes) -> bool:
-    if MORE_FOLLOWS not in frame:
-        return False
-    try:
-        return telegram_from_frame(frame).more_follows
-    except ProtocolError:
-        return False
+def _source_error(error: ProtocolError) -> SourceError:
+    """A readout's failure as what a poller understands."""
+    kind = RefusedError if isinstance(error, DeviceError) else _REASONS.get(error.code, GarbledError)
+    return kind(error.message)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from protocols.errors import ContentError
+from protocols.mbus.frame import ADDRESS_BROADCAST_WITH_REPLY
 from protocols.mbus.header import bytes_from_meter
 from protocols.telegram import MeterId
 
+LAST_PRIMARY: Final = 250
 ANY_IDENTIFICATION: Final = "FFFFFFFF"
 _FABRICATION_HEAD: Final = b"\x0c\x78"
 CI_SELECT: Final = frozenset((0x52, 0x56))
@@ -52,10 +54,15 @@ class Selection:
         return text if self.fabrication is None else f"{text}.{self.fabrication}"
 
     def matches(self, header: bytes, fabrication: str | None = None) -> bool:
-        """Whether a meter with these eight header bytes (and this fabrication number) is meant."""
+        """Whether a meter with these eight header bytes (and this fabrication number) is meant.
+
+        Of a fixed data structure, which says no more, four bytes of identification decide.
+        """
         own = header[3::-1].hex().upper()
         if not _digits_match(self.identification, own):
             return False
+        if len(header) < 8:
+            return True
         for mask, byte in zip(self.to_bytes()[4:8], header[4:8], strict=True):
             if mask not in (0xFF, byte):
                 return False
@@ -87,7 +94,7 @@ def selection_from_bytes(data: bytes, base: int = 0) -> Selection:
 
 
 def selection_from_text(text: str) -> Selection:
-    """A secondary address as configured: ``"12345678.2C2D.34.04"``, later parts may be missing.
+    """A secondary address as configured: ``"12345678.2C2D.34.04"``, later parts may be missing or empty.
 
     Raises
     ------
@@ -97,10 +104,31 @@ def selection_from_text(text: str) -> Selection:
     parts = text.strip().upper().split(".")
     if len(parts) > 5:
         raise ValueError(f"{text!r} has more than five parts")
-    defaults = (ANY_IDENTIFICATION, "FFFF", "FF", "FF")
-    identification, manufacturer, version, medium = (*parts[:4], *defaults[len(parts[:4]) :])
-    fabrication = parts[4] if len(parts) == 5 else None
+    identification, *rest = [*parts, "", "", "", ""][:5]
+    manufacturer, version, medium = (part or any_ for part, any_ in zip(rest, ("FFFF", "FF", "FF"), strict=False))
+    fabrication = rest[3] or None
+    if any(len(part) != size for part, size in ((manufacturer, 4), (version, 2), (medium, 2))):
+        raise ValueError(f"{text!r}: manufacturer has four digits, version and medium have two")
     return Selection(identification, int(manufacturer, 16), int(version, 16), int(medium, 16), fabrication)
+
+
+def address_from_text(text: str) -> int | Selection:
+    """A bus address as configured: primary (``"5"``) or secondary (``"12345678.2C2D.34.04"``).
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    text = text.strip().upper()
+    if text.isdecimal() and len(text) <= 3:
+        number = int(text)
+        if number <= LAST_PRIMARY or number == ADDRESS_BROADCAST_WITH_REPLY:
+            return number
+        raise ValueError(f"primary address {number} is outside 0-{LAST_PRIMARY}")
+    if len(text.partition(".")[0]) != 8:
+        raise ValueError(f"{text!r} is neither a primary nor a secondary M-Bus address")
+    return selection_from_text(text)
 
 
 def selection_from_meter(meter: MeterId, medium_code: int | None = None) -> Selection:

@@ -11,7 +11,9 @@ from typing import Final
 
 from protocols.errors import ContentError, FrameError, ProtocolError
 from protocols.mbus.addressing import Selection, selection_from_bytes
+from protocols.mbus.application import application_error
 from protocols.mbus.frame import (
+    ACK,
     ADDRESS_BROADCAST_WITH_REPLY,
     ADDRESS_SELECTED,
     FCB,
@@ -21,15 +23,20 @@ from protocols.mbus.frame import (
     SND_NKE,
     SND_UD,
     AckFrame,
+    Frame,
     LongFrame,
     ShortFrame,
 )
+from protocols.mbus.high_first import header_low_first
 from protocols.mbus.receiver import Event, Garbage, Received
 from protocols.mbus.records import RecordError, records_from_bytes
 from protocols.mbus.timing import BAUD_CIS
 
 MORE_TELEGRAMS_LIMIT: Final = 64
+CI_ERROR: Final = 0x70
 _LONG_HEADER: Final = 12
+_LONG_HEADERS: Final = (0x72, 0x76)
+_FIXED: Final = (0x73, 0x77)
 
 
 def initialise_bytes(address: int) -> bytes:
@@ -96,6 +103,11 @@ class Readout:
         How often each request is sent before the readout fails.
     limit : int
         Telegrams accepted from a meter that never ends.
+    count_bit : bool, optional
+        Frame count bit of the next request, where it is known from the readout before (its `count_bit`): the meter
+        at a primary address is then not initialised again.
+    deselect : bool
+        Whether another meter may still be selected.
     """
 
     def __init__(
@@ -105,14 +117,19 @@ class Readout:
         expected: Selection | None = None,
         tries: int = 3,
         limit: int = MORE_TELEGRAMS_LIMIT,
+        count_bit: bool | None = None,
+        deselect: bool = True,
     ) -> None:
         self._selection = target if isinstance(target, Selection) else None
         self._address = ADDRESS_SELECTED if isinstance(target, Selection) else target
         self._expected = expected if expected is not None else self._selection
         self._tries, self._limit = tries, limit
         self._failures = 0
-        self._fcb = True
-        self._step = _Step.INITIALISE if self._selection is None else _Step.DESELECT
+        self._fcb = True if count_bit is None or self._selection is not None else count_bit
+        if self._selection is not None:
+            self._step = _Step.DESELECT if deselect else _Step.SELECT
+        else:
+            self._step = _Step.INITIALISE if count_bit is None else _Step.REQUEST
         self.frames: list[bytes] = []
         self.error: ProtocolError | None = None
         self.notes: list[str] = []
@@ -121,6 +138,20 @@ class Readout:
     def done(self) -> bool:
         """Whether nothing is left to send; then `error` is None or says why the readout failed."""
         return self._step is _Step.DONE
+
+    @property
+    def count_bit(self) -> bool | None:
+        """Frame count bit of the next readout; None where the meter has to be initialised for it.
+
+        After several telegrams only that makes the next readout begin with the first.
+        """
+        return None if self.error is not None or len(self.frames) != 1 else self._fcb
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame ends the waiting for an answer; what others say late does not."""
+        if self._step is not _Step.REQUEST:
+            return isinstance(frame, AckFrame)
+        return isinstance(frame, LongFrame) and frame.control in RSP_UD_CONTROLS and self._stranger(frame) is None
 
     def request(self) -> bytes | None:
         """Bytes to send now; None when done."""
@@ -139,7 +170,8 @@ class Readout:
         if self._step is _Step.DESELECT:
             self._step = _Step.SELECT  # whoever was selected acknowledges, mostly nobody does
         elif self._step in (_Step.INITIALISE, _Step.SELECT):
-            if any(isinstance(event.frame, AckFrame) for event in frames):
+            # Noise before the acknowledge does no harm here: the answer to the request says who is there.
+            if any(isinstance(event.frame, AckFrame) for event in frames) or (garbage and garbage[-1].raw[-1:] == ACK):
                 self._step, self._failures = _Step.REQUEST, 0
             else:
                 self._fail(self._nothing(garbage))
@@ -174,19 +206,23 @@ class Readout:
         if self._selection is None and self._address < ADDRESS_SELECTED and frame.address != self._address:
             message = f"address {frame.address} answered for {self._address}, byte 5"
             return ContentError("frame.stranger", message, 5)
-        if self._expected is None or len(frame.data) < _LONG_HEADER or frame.ci not in (0x72, 0x76):
+        identity = identity_of(frame)
+        if self._expected is None or identity is None:
             return None
         # A fabrication number is not part of the header: the selection itself vouches for it.
         wanted = selection_from_bytes(self._expected.to_bytes()[:8])
-        if wanted.matches(frame.data[:8]):
+        if wanted.matches(identity):
             return None
-        found = selection_from_bytes(frame.data[:8])
+        found = selection_from_bytes(identity) if len(identity) == 8 else identity[::-1].hex()
         return ContentError("frame.stranger", f"{found} answered for {wanted}, byte 7", 7)
 
     def _accept(self, frame: LongFrame, raw: bytes) -> None:
         self._failures = 0
-        if self.frames and raw == self.frames[-1]:
-            # The meter ignores the frame count bit and would repeat its first telegram for ever.
+        if frame.ci == CI_ERROR:
+            self.error, self._step = application_error(frame.data, 7), _Step.DONE
+            return
+        if raw in self.frames:
+            # The meter ignores the frame count bit and would repeat its telegrams for ever.
             self.notes.append("readout.repeated")
             self._step = _Step.DONE
             return
@@ -197,6 +233,15 @@ class Readout:
         elif len(self.frames) >= self._limit:
             self.notes.append("readout.limit")
             self._step = _Step.DONE
+
+
+def identity_of(frame: LongFrame) -> bytes | None:
+    """The eight bytes of a long header, the four of a fixed structure, low byte first; None where there are none."""
+    if frame.ci in _LONG_HEADERS and len(frame.data) >= _LONG_HEADER:
+        return header_low_first(frame.ci, frame.data)[:8]
+    if frame.ci in _FIXED and len(frame.data) >= 4:
+        return frame.data[:4] if frame.ci == _FIXED[0] else frame.data[3::-1]
+    return None
 
 
 def more_follows(frame: LongFrame) -> bool:

@@ -1,26 +1,25 @@
 """Finding every meter of a bus by secondary address: probing with wildcards, digit by digit, where answers collide.
 
 Rules: sans-IO like `master`: send `request()`, give the events of the answer (nothing: silence) to `answered`. A clean
-E5 may still be several meters, so every match is read; garbage is a collision. All sixteen digits are tried, because
-hexadecimal identifications are legal. Equal identifications are told apart by fabrication number, then by medium,
+E5 may still be several meters, so every match is read; two answers on top of each other can look like a third meter, so
+only who answers to its own full address counts. Silence is believed the second time. All sixteen digits are tried,
+because hexadecimal identifications are legal. Equal identifications are told apart by fabrication number, medium,
 version and manufacturer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from protocols.mbus.addressing import ANY_IDENTIFICATION, Selection, selection_from_bytes
-from protocols.mbus.frame import ADDRESS_SELECTED, RSP_UD_CONTROLS, AckFrame, LongFrame
-from protocols.mbus.header import MEDIA
-from protocols.mbus.master import initialise_bytes, request_bytes, select_bytes
+from protocols.mbus.addressing import Selection, selection_from_bytes
+from protocols.mbus.frame import ADDRESS_SELECTED, RSP_UD_CONTROLS, AckFrame, Frame, LongFrame
+from protocols.mbus.master import identity_of, initialise_bytes, request_bytes, select_bytes
 from protocols.mbus.receiver import Echo, Event, Received
 from protocols.mbus.records import RecordError, records_from_bytes
+from protocols.mbus.search_masks import START, Place, deeper, narrower
 
-# Decimal digits first: most meters have no others. F is the wildcard and cannot be asked for.
-_DIGITS: Final = "0123456789ABCDE"
-_LONG_HEADERS: Final = (0x72, 0x76)
+_LONG_IDENTITY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,85 +31,40 @@ class FoundMeter:
     frame: bytes
 
 
-class _Level(Enum):
-    """What a node of the search varies next."""
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What one mask showed ("none", "one", "several", "unresolved") and how far the search is, 0 to 1."""
 
-    IDENTIFICATION = "identification"
-    FABRICATION = "fabrication"
-    MEDIUM = "medium"
-    VERSION = "version"
-    MANUFACTURER_LOW = "manufacturer_low"
-    MANUFACTURER_HIGH = "manufacturer_high"
-    END = "end"
-
-
-_ORDER: Final = tuple(_Level)
-_DEPTHS: Final = {_Level.IDENTIFICATION: 8, _Level.FABRICATION: 8}
+    mask: Selection
+    result: str
+    progress: float
+    found: FoundMeter | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Node:
+    """A mask to probe, its place in the order of levels, its part of the whole search."""
+
     mask: Selection
-    level: _Level = _Level.IDENTIFICATION
-    depth: int = 0
-    # None: to be probed; else matches counted before its children were probed: look again whether they explain it.
+    place: Place = START
+    start: float = 0.0
+    share: float = 1.0
+    # Matches counted before its children were probed: look whether they explain the collision.
     matches_before: int | None = None
+    # The collision is looked at a second time, its children explained it not.
+    again: bool = False
+    # The node whose answer gave this full address.
+    confirms: "_Node | None" = None
+
+    @property
+    def end(self) -> float:
+        return self.start + self.share
 
 
 class _Step(Enum):
     DESELECT = 0
     SELECT = 1
     READ = 2
-
-
-def _deeper(node: _Node) -> _Node:
-    """The node past its present digit or byte, left open."""
-    if node.depth + 1 < _DEPTHS.get(node.level, 1):
-        return _Node(node.mask, node.level, node.depth + 1)
-    return _Node(node.mask, _ORDER[_ORDER.index(node.level) + 1], 0)
-
-
-def _fixed(node: _Node) -> bool:
-    """Whether the node's mask already says what its level would vary."""
-    mask = node.mask
-    if node.level is _Level.IDENTIFICATION:
-        return mask.identification[node.depth] != "F"
-    if node.level is _Level.FABRICATION:
-        return mask.fabrication is not None and mask.fabrication[node.depth] != "F"
-    return {
-        _Level.MEDIUM: mask.medium != 0xFF,
-        _Level.VERSION: mask.version != 0xFF,
-        _Level.MANUFACTURER_LOW: mask.manufacturer & 0xFF != 0xFF,
-        _Level.MANUFACTURER_HIGH: mask.manufacturer >> 8 != 0xFF,
-        _Level.END: False,
-    }[node.level]
-
-
-def _with_digit(digits: str, depth: int, digit: str) -> str:
-    return digits[:depth] + digit + digits[depth + 1 :]
-
-
-def _masks(node: _Node) -> Iterator[Selection]:
-    """The narrower masks of a node."""
-    mask, depth = node.mask, node.depth
-    if node.level is _Level.IDENTIFICATION:
-        for digit in _DIGITS:
-            yield replace(mask, identification=_with_digit(mask.identification, depth, digit))
-    elif node.level is _Level.FABRICATION:
-        for digit in _DIGITS:
-            yield mask.with_fabrication(_with_digit(mask.fabrication or ANY_IDENTIFICATION, depth, digit))
-    elif node.level is _Level.MEDIUM:
-        for medium in (*MEDIA, *(code for code in range(0xFF) if code not in MEDIA)):
-            yield replace(mask, medium=medium)
-    elif node.level is _Level.VERSION:
-        for version in range(0xFF):
-            yield replace(mask, version=version)
-    elif node.level is _Level.MANUFACTURER_LOW:
-        for low in range(0xFF):
-            yield replace(mask, manufacturer=0xFF00 | low)
-    elif node.level is _Level.MANUFACTURER_HIGH:
-        for high in range(0xFF):
-            yield replace(mask, manufacturer=high << 8 | mask.manufacturer & 0xFF)
 
 
 class SecondarySearch:
@@ -129,8 +83,11 @@ class SecondarySearch:
         self._step = _Step.DESELECT
         self._limit = limit
         self._matches = 0
-        self._read_again = True
+        self._patient = True
+        # Whether a meter may be selected: a selection that nobody answered deselected everybody.
+        self._somebody = True
         self._known: set[tuple[bytes, str]] = set()
+        self._results: list[Probed] = []
         self.found: list[FoundMeter] = []
         self.unresolved: list[Selection] = []
         self.probes = 0
@@ -140,11 +97,10 @@ class SecondarySearch:
         """Bytes to send now; None when the search is over."""
         while self._stack and self._stack[-1].matches_before is not None:
             self._look_again(self._stack.pop())
-        if not self._stack:
-            return None
-        if self.probes >= self._limit:
+        if self._stack and self.probes >= self._limit:
             self.exhausted = True
             self._stack.clear()
+        if not self._stack:
             return None
         if self._step is _Step.DESELECT:
             return initialise_bytes(ADDRESS_SELECTED)
@@ -152,76 +108,113 @@ class SecondarySearch:
             return select_bytes(self._stack[-1].mask)
         return request_bytes(ADDRESS_SELECTED)
 
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame ends the waiting for an answer."""
+        if self._step is _Step.READ:
+            return isinstance(frame, LongFrame) and frame.control in RSP_UD_CONTROLS
+        return isinstance(frame, AckFrame)
+
     def answered(self, events: Iterable[Event] = ()) -> None:
         """Take what came until the deadline; nothing is silence."""
         heard: list[Event] = [event for event in events if not isinstance(event, Echo)]
         if self._step is _Step.DESELECT:
-            self._step = _Step.SELECT
+            self._step, self._somebody = _Step.SELECT, False
         elif self._step is _Step.SELECT:
             self._selected(heard)
         else:
             self._read(heard)
 
+    def results(self) -> list[Probed]:
+        """What the probes showed since the last call."""
+        results, self._results = self._results, []
+        return results
+
     def _selected(self, heard: list[Event]) -> None:
         self.probes += 1
-        self._step = _Step.DESELECT
-        if not heard:
-            self._stack.pop()
+        self._somebody = bool(heard)
+        if not heard and self._patient:
+            self._patient = False  # one lost byte must not cost a meter
+        elif not heard:
+            node = self._leave()
+            if node.confirms is not None:
+                self._collided(node.confirms)
+            else:
+                self._tell(node, "none")
         elif len(heard) == 1 and isinstance(heard[0], Received) and isinstance(heard[0].frame, AckFrame):
-            self._step, self._read_again = _Step.READ, True
+            self._step, self._patient = _Step.READ, True
         else:
-            self._collided()
+            self._several()
 
     def _read(self, heard: list[Event]) -> None:
         node = self._stack[-1]
         frame = heard[0].frame if len(heard) == 1 and isinstance(heard[0], Received) else None
-        if not heard and self._read_again:
-            self._read_again = False  # one lost byte must not cost a meter
-            return
-        self._step = _Step.DESELECT
-        if (
-            isinstance(frame, LongFrame)
-            and frame.control in RSP_UD_CONTROLS
-            and frame.ci in _LONG_HEADERS
-            and len(frame.data) >= 12
-        ):
-            self._stack.pop()
-            self._matches += 1
-            self._remember(node.mask, frame)
+        answer = frame if isinstance(frame, LongFrame) and frame.control in RSP_UD_CONTROLS else None
+        identity = None if answer is None else identity_of(answer)
+        fits = identity is not None and len(identity) == _LONG_IDENTITY and _plain(node.mask).matches(identity)
+        if answer is not None and identity is not None and fits:
+            self._answered_by(node, answer, identity)
+        elif self._patient and (not heard or (identity is not None and not fits)):
+            self._patient = False  # silence, or a late answer to the question before
         else:
-            self._collided()
+            self._several()
 
-    def _remember(self, mask: Selection, frame: LongFrame) -> None:
-        fabrication = _fabrication(frame)
-        key = frame.data[:8], fabrication or mask.fabrication or ""
-        if key not in self._known:
-            self._known.add(key)
-            address = selection_from_bytes(frame.data[:8])
-            selection = address if mask.fabrication is None else address.with_fabrication(mask.fabrication)
-            self.found.append(FoundMeter(address, selection, frame.to_bytes()))
-
-    def _collided(self) -> None:
-        self._expand(self._stack.pop())
-
-    def _expand(self, node: _Node) -> None:
-        """Several meters match the node: probe what is narrower, then see whether that explains them."""
-        while _fixed(node):
-            node = _deeper(node)
-        if node.level is _Level.END:
-            self.unresolved.append(node.mask)
+    def _answered_by(self, node: _Node, frame: LongFrame, identity: bytes) -> None:
+        address = selection_from_bytes(identity)
+        own = address if node.mask.fabrication is None else address.with_fabrication(node.mask.fabrication)
+        self._leave()
+        if own != node.mask:
+            self._stack.append(_Node(own, node.place, node.start, node.share, confirms=node))
             return
-        self._stack.append(replace(node, matches_before=self._matches))
-        deeper = _deeper(node)
-        children = [replace(deeper, mask=mask) for mask in _masks(node)]
-        self._stack += reversed(children)
+        self._matches += 1
+        fabrication = _fabrication(frame) or node.mask.fabrication or ""
+        # Who was found by its fabrication number may be met again without one.
+        known = (identity, fabrication) in self._known or (
+            not fabrication and any(one == identity for one, _ in self._known)
+        )
+        self._known.add((identity, fabrication))
+        if known:
+            self._tell(node, "none")
+            return
+        self.found.append(FoundMeter(address, own, frame.to_bytes()))
+        self._tell(node, "one", self.found[-1])
+
+    def _leave(self) -> _Node:
+        """Done with the node on top."""
+        self._step, self._patient = _Step.DESELECT if self._somebody else _Step.SELECT, True
+        return self._stack.pop()
+
+    def _tell(self, node: _Node, result: str, found: FoundMeter | None = None) -> None:
+        mask = node.mask if node.confirms is None else node.confirms.mask
+        self._results.append(Probed(mask, result, node.start if result == "several" else node.end, found))
+
+    def _several(self) -> None:
+        node = self._leave()
+        self._collided(node.confirms or node)
+
+    def _collided(self, node: _Node) -> None:
+        """Several meters match the node: probe what is narrower, then see whether that explains them."""
+        place = deeper(node.mask, node.place) if node.again else node.place
+        mask, place, masks = narrower(node.mask, place)
+        if not masks:
+            self._matches += 2  # which explains the collisions above
+            self.unresolved.append(mask)
+            self._tell(replace(node, mask=mask), "unresolved")
+            return
+        self._tell(node, "several")
+        end = _Node(mask, place, node.end, 0.0, self._matches)
+        share = node.share / len(masks)
+        children = [_Node(one, after, node.start + number * share, share) for number, (one, after) in enumerate(masks)]
+        self._stack += [end, *reversed(children)]
 
     def _look_again(self, node: _Node) -> None:
-        """Fewer than two matches below a collision: the others hide behind a digit F or know no fabrication number."""
+        """Fewer than two matches below a collision: noise, or the others hide behind a digit F or a rare code."""
         if self._matches - (node.matches_before or 0) < 2:
-            deeper = _deeper(node)
-            if deeper.level is not _Level.FABRICATION and node.level is _Level.FABRICATION:
-                deeper = replace(deeper, mask=replace(deeper.mask, fabrication=None))
-            self._expand(deeper)
+            self._stack.append(replace(node, matches_before=None, again=True))
+
+
+def _plain(mask: Selection) -> Selection:
+    """The mask less its fabrication number, which no header shows."""
+    return mask if mask.fabrication is None else replace(mask, fabrication=None)
 
 
 def _fabrication(frame: LongFrame) -> str | None:

@@ -1,16 +1,18 @@
 """Master and slaves on one bus: reading out, selecting, finding every meter; bytes on both sides, no line between."""
 
-import random
-from decimal import Decimal
-
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import ContentError
-from protocols.mbus import Coding, record_bytes, telegram_from_frame, wired_frame
-from protocols.mbus.addressing import Selection, selection_from_bytes, selection_from_meter, selection_from_text
-from protocols.mbus.building import long_header
+from protocols.mbus import application_error_frame, fixed_frame, record_bytes, telegram_from_frame, wired_frame
+from protocols.mbus.addressing import (
+    Selection,
+    address_from_text,
+    selection_from_bytes,
+    selection_from_meter,
+    selection_from_text,
+)
 from protocols.mbus.frame import ACK, LongFrame, frame_from_bytes
 from protocols.mbus.header import bytes_from_meter
 from protocols.mbus.master import (
@@ -23,54 +25,16 @@ from protocols.mbus.master import (
     set_address_bytes,
 )
 from protocols.mbus.receiver import FrameReceiver
-from protocols.mbus.search import SecondarySearch
-from protocols.mbus.slave import Slave, superposed
+from protocols.mbus.slave import Slave
 from protocols.mbus.timing import answer_limit_s, first_byte_timeout_s, frame_s, longest_answer_s
 from protocols.telegram import MeterId
 
 METER = MeterId("12345678", "KAM", 52, "heat")
 
 
-class Bus:
-    """Slaves side by side; what several say at once is what their bits make together."""
-
-    def __init__(self, echo=False):
-        self.slaves = []
-        self.echo = echo
-        self.requests = []
-
-    def add(self, meter, address=0, fabrication=None, telegrams=1, volume=1):
-        contents = []
-        for number in range(telegrams):
-            records = record_bytes("volume", Decimal(volume + number), "m3", exponent=0)
-            if fabrication is not None:
-                records += record_bytes("fabrication_number", int(fabrication), coding=Coding.BCD8)
-            if number < telegrams - 1:
-                records += b"\x1f"
-            contents.append((0x72, long_header(meter, number, 0, 0, None) + records))
-        slave = Slave(meter, address, fabrication=fabrication)
-        self.slaves.append((slave, contents))
-        return slave
-
-    def events(self, request):
-        """What the master's receiver makes of the answers to one request."""
-        self.requests.append(request)
-        frame = frame_from_bytes(request)
-        answers = [slave.answer(frame, lambda c=contents: c) for slave, contents in self.slaves]
-        heard = superposed([answer for answer in answers if answer])
-        receiver = FrameReceiver()
-        receiver.sent(request)
-        return receiver.feed((request if self.echo else b"") + heard) + receiver.flush()
-
-    def run(self, machine):
-        while (request := machine.request()) is not None:
-            machine.answered(self.events(request))
-        return machine
-
-
 @pytest.mark.parametrize("echo", [False, True])
-def test_one_meter_is_read_by_primary_address(echo):
-    bus = Bus(echo)
+def test_one_meter_is_read_by_primary_address(new_bus, echo):
+    bus = new_bus(echo)
     bus.add(METER, 5)
     bus.add(MeterId("87654321", "LUG", 4, "heat"), 6)
     readout = bus.run(Readout(5))
@@ -79,8 +43,8 @@ def test_one_meter_is_read_by_primary_address(echo):
 
 
 @pytest.mark.parametrize("target", [5, Selection("12345678"), selection_from_meter(METER)])
-def test_every_telegram_of_a_long_readout_comes_once(target):
-    bus = Bus()
+def test_every_telegram_of_a_long_readout_comes_once(new_bus, target):
+    bus = new_bus()
     bus.add(METER, 5, telegrams=4)
     readout = bus.run(Readout(target))
     values = [telegram_from_frame(frame).records[0].value for frame in readout.frames]
@@ -89,8 +53,8 @@ def test_every_telegram_of_a_long_readout_comes_once(target):
     assert [request[1] for request in requests] == [0x7B, 0x5B, 0x7B, 0x5B]
 
 
-def test_a_lost_answer_is_asked_for_again_with_the_same_count_bit():
-    bus = Bus()
+def test_a_lost_answer_is_asked_for_again_with_the_same_count_bit(new_bus):
+    bus = new_bus()
     bus.add(METER, 5, telegrams=3)
     readout = Readout(5)
     lost = 0
@@ -103,8 +67,8 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_count_bit():
     assert [request[1] for request in bus.requests] == [0x40, 0x7B, 0x5B, 0x5B, 0x7B]
 
 
-def test_silence_fails_after_the_tries():
-    bus = Bus()
+def test_silence_fails_after_the_tries(new_bus):
+    bus = new_bus()
     readout = bus.run(Readout(5, tries=3))
     assert len(bus.requests) == 3
     assert readout.error.code == "frame.silence"
@@ -195,94 +159,6 @@ def test_a_selection_of_a_wrong_shape_is_a_coded_error(data):
     assert caught.value.code.startswith("selection.")
 
 
-def found_serials(bus):
-    search = bus.run(SecondarySearch())
-    assert not search.exhausted
-    assert search.unresolved == []
-    return search, sorted(found.address.identification for found in search.found)
-
-
-@settings(max_examples=25)
-@given(st.sets(st.text("0123456789ABCDE", min_size=8, max_size=8), max_size=25), st.booleans())
-def test_the_search_finds_every_meter_also_hexadecimal_ones(serials, echo):
-    bus = Bus(echo)
-    for serial in serials:
-        bus.add(MeterId(serial, "KAM", 52, "heat"))
-    assert found_serials(bus)[1] == sorted(serials)
-
-
-def test_neighbouring_numbers_are_told_apart():
-    bus = Bus()
-    serials = [f"{number:08d}" for number in range(12345600, 12345660)]
-    for serial in serials:
-        bus.add(MeterId(serial, "KAM", 52, "heat"))
-    assert found_serials(bus)[1] == serials
-
-
-def test_equal_identifications_are_told_apart_by_fabrication_number():
-    bus = Bus()
-    for fabrication in ("00000001", "00000002", "10000002"):
-        bus.add(METER, fabrication=fabrication)
-    search, serials = found_serials(bus)
-    assert serials == ["12345678"] * 3
-    assert len({found.selection.fabrication for found in search.found}) == 3
-    for found in search.found:
-        assert bus.run(Readout(found.selection)).error is None
-
-
-@pytest.mark.parametrize(
-    "others",
-    [
-        [MeterId("12345678", "LUG", 52, "heat")],
-        [MeterId("12345678", "KAM", 53, "heat")],
-        [MeterId("12345678", "KAM", 52, "water")],
-        [MeterId("12345678", "LUG", 53, "heat"), MeterId("12345678", "KAM", 52, "cooling")],
-    ],
-)
-def test_equal_identifications_are_told_apart_by_the_rest_of_the_address(others):
-    bus = Bus()
-    for meter in [METER, *others]:
-        bus.add(meter)
-    search, serials = found_serials(bus)
-    assert serials == ["12345678"] * (1 + len(others))
-    assert all(found.address.unique for found in search.found)
-
-
-def test_a_meter_of_which_all_numbers_begin_with_the_wildcard_is_found():
-    bus = Bus()
-    for serial in ("F0000001", "F0000002"):
-        bus.add(MeterId(serial, "KAM", 52, "heat"))
-    assert found_serials(bus)[1] == ["F0000001", "F0000002"]
-
-
-def test_meters_that_nothing_tells_apart_are_reported():
-    bus = Bus()
-    for volume in (1, 77):
-        bus.add(METER, volume=volume)
-    address = selection_from_meter(METER)
-    search = bus.run(SecondarySearch(address))
-    assert search.found == []
-    assert [str(mask) for mask in search.unresolved] == [str(address)]
-
-
-def test_a_search_can_start_below_a_mask_and_is_bounded():
-    bus = Bus()
-    for serial in ("11110001", "11110002", "22220001"):
-        bus.add(MeterId(serial, "KAM", 52, "heat"))
-    search = bus.run(SecondarySearch(Selection("1111FFFF")))
-    assert sorted(found.address.identification for found in search.found) == ["11110001", "11110002"]
-    assert bus.run(SecondarySearch(limit=5)).exhausted
-
-
-def test_random_noise_ends_a_search_within_its_limit():
-    dice = random.Random(3)
-    search = SecondarySearch(limit=200)
-    receiver = FrameReceiver()
-    while search.request() is not None:
-        search.answered(receiver.feed(dice.randbytes(dice.randrange(4))) + receiver.flush())
-    assert search.probes <= 200
-
-
 def test_a_slave_obeys_commands():
     slave = Slave(METER, 5)
     nothing = tuple
@@ -325,3 +201,67 @@ def test_deadlines_follow_the_baud_rate():
     assert frame_s(261, 2400) == pytest.approx(1.2, abs=0.01)
     assert 0.5 <= first_byte_timeout_s(2400) <= 2
     assert longest_answer_s(300, 1.0) > longest_answer_s(300) > frame_s(261, 300)
+
+
+def test_a_known_count_bit_saves_the_initialisation(new_bus):
+    bus = new_bus()
+    bus.add(METER, 5)
+    bit = None
+    for _ in range(4):
+        readout = bus.run(Readout(5, count_bit=bit))
+        assert (len(readout.frames), readout.error) == (1, None)
+        bit = readout.count_bit
+    assert [frame_from_bytes(request).control for request in bus.requests] == [0x40, 0x7B, 0x5B, 0x7B, 0x5B]
+
+
+def test_after_several_telegrams_or_a_failure_the_count_bit_is_unknown(new_bus):
+    bus = new_bus()
+    bus.add(METER, 5, telegrams=3)
+    assert bus.run(Readout(5)).count_bit is None
+    assert bus.run(Readout(6, tries=1)).count_bit is None
+
+
+def test_an_application_error_ends_a_readout_at_once():
+    readout, receiver = Readout(5, count_bit=True), FrameReceiver()
+    readout.answered(receiver.feed(application_error_frame("application_busy", 5)))
+    assert readout.done
+    assert readout.error.code == "device.application_busy"
+
+
+def test_a_meter_of_the_fixed_structure_is_told_by_its_number():
+    answer = fixed_frame(MeterId("11111111", "", None, "water"), (0x29, 0x3E), (1, 2), address=253)
+    for serial, code in (("11111111", None), ("1111111F", None), ("22222222", "frame.stranger")):
+        readout, receiver = Readout(selection_from_text(serial), tries=1, deselect=False), FrameReceiver()
+        readout.answered(receiver.feed(b"\xe5"))
+        readout.answered(receiver.feed(answer))
+        assert (readout.error and readout.error.code) == code
+
+
+def test_what_others_say_does_not_end_the_waiting():
+    readout = Readout(5, expected=selection_from_meter(METER), count_bit=True)
+    own, other = (
+        wired_frame(MeterId(serial, "KAM", 52, "heat"), b"", address=5) for serial in ("12345678", "11111111")
+    )
+    assert readout.wants(frame_from_bytes(own))
+    assert not readout.wants(frame_from_bytes(other))
+    assert not readout.wants(frame_from_bytes(b"\xe5"))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("5", 5),
+        (" 250 ", 250),
+        ("254", 254),
+        ("12345678", Selection("12345678")),
+        ("1234567a..34", Selection("1234567A", version=0x34)),
+    ],
+)
+def test_a_bus_address_is_primary_or_secondary(text, address):
+    assert address_from_text(text) == address
+
+
+@pytest.mark.parametrize("text", ["251", "999", "1234", "", "12345678.2C", "-1", "12345678.2C2D.34.04.1234567"])
+def test_what_is_no_bus_address_is_refused(text):
+    with pytest.raises(ValueError):
+        address_from_text(text)
