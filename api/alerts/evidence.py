@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from api.access import Actor
 from api.alerts import service
+from api.alerts.expectation import expected_band
 from ingest.store import evidence, registry
 from ingest.store.info_codes import info_code_spans
 
@@ -71,6 +72,9 @@ async def of_alert(
             connection, point_id=point_id, resolution=resolution, service=alert["service"], **span
         ),
         "neighbours": await evidence.neighbour_band(connection, point_id=point_id, **span),
+        "expected": await expected_band(connection, point_id=point_id, area_id=place.area_id, **span)
+        if alert["service"] == 1
+        else None,
         "weather": asdict(await evidence.weather_columns(connection, area_id=place.area_id, **span)),
         "info_codes": await info_code_spans(connection, point_id=point_id, **span),
         "deliveries": []

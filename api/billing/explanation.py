@@ -17,7 +17,7 @@ from api.deliveries.service import decoding
 from compute.quality import Method, Quality
 from ingest.billing import MAIN_REGISTER
 from ingest.errors import NotFoundError
-from ingest.store import billing_sources, deliveries, estimates, feed, lookup
+from ingest.store import billing_sources, deliveries, estimates, feed, installations, lookup
 
 if TYPE_CHECKING:
     from ingest.directory import Directory
@@ -80,6 +80,7 @@ async def explain(
         "edits": await billing_sources.edits(connection, quantity["point_id"], start, end),
         "findings": await billing_sources.findings(connection, quantity["point_id"], quantity["service"], start, end),
         "versions": await feed.versions(connection, quantity["period_id"], quantity["point_id"], quantity["service"]),
+        "photos": await installations.photos_of_point(connection, quantity["point_id"], start, end),
         "deliveries": await _deliveries(connection, sorted(cited), directory),
     }
 

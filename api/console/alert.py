@@ -9,7 +9,7 @@ from nicegui import ui
 
 from api.alerts import service
 from api.console.decisions import decision_buttons
-from api.console.evidence_chart import Expected, Mark
+from api.console.evidence_parts import Expected, Mark
 from api.console.evidence_view import EvidenceView, Subject, loaded
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link
 from api.console.names import CAUSE_TEXTS, actor_text, kind_text, state_text

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from nicegui import events, ui
 
+from api.alerts.expectation import expected_band
 from api.console.charts import instant_of, milliseconds
-from api.console.evidence_chart import Evidence, Expected, Mark, evidence_data, evidence_options
+from api.console.evidence_chart import evidence_data, evidence_options
+from api.console.evidence_parts import Evidence, Expected, Mark
 from api.console.session import Visitor
 from ingest.store import evidence
 from ingest.store.info_codes import info_code_spans
@@ -62,6 +64,7 @@ async def loaded(connection: Any, subject: Subject, start: datetime, end: dateti
         momentary=await evidence.register_series(connection, **span, quantities=MOMENTARY, points=_POINTS),
         outside=await evidence.weather_columns(connection, area_id=subject.area_id, start=start, end=end),
         neighbours=await evidence.neighbour_band(connection, **span) if near else None,
+        usual=await expected_band(connection, **span, area_id=subject.area_id) if subject.service == 1 else None,
         spans=await info_code_spans(connection, **span),
         marks=subject.marks,
         expected=subject.expected,

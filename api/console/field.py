@@ -13,6 +13,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.console.frame import card, empty, frame, heading, item_row, link
+from api.console.photos import PHOTOS
 from api.console.refusals import codes_for_browser, for_browser, told
 from api.console.rounds import start_dialog
 from api.console.session import Visitor
@@ -33,7 +34,7 @@ def scripts(visitor: Visitor) -> None:
         "waiting": texts("No connection: kept here and sent as soon as there is one."),
         "done": texts("Stored."),
         "refused": texts("Refused."),
-        "photo": texts("The photo could not be sent."),
+        "photo": texts("A photo could not be kept or sent; the form goes without it."),
         "type": texts("This browser reads no barcodes: type the number."),
         "queued": texts("{n} forms wait here until there is a connection."),
         "refusals": for_browser(texts),
@@ -176,7 +177,7 @@ async def meter_of(visitor: Visitor, serial: str) -> tuple[Any, list[Any], str]:
 
 
 async def exchange_page(visitor: Visitor, point: str = "") -> None:
-    """Old meter out, new meter in: final index, initial index, reason, photo."""
+    """Old meter out, new meter in: final index, initial index, reason, photos."""
     texts, facts = visitor.texts, None
     current: dict[str, Any] | None = None
     newest: list[dict[str, Any]] = []
@@ -207,11 +208,15 @@ def _step(title: str, *fields: str) -> str:
     return f"<fieldset><legend>{escape(title)}</legend>{''.join(fields)}</fieldset>"
 
 
+def _photo_field(texts: Texts, shows: str) -> str:
+    chooser = f'<input type="file" accept="image/*" capture="environment" data-shows="{shows}">'
+    return _field(texts("Photo: {what}", what=word(texts, shows, PHOTOS)), chooser)
+
+
 def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest: list[dict[str, Any]]) -> None:
     texts = visitor.texts
     reasons = "".join(f'<option value="{one}">{escape(word(texts, one))}</option>' for one in REASONS)
     unit = current["energy_unit"] or ""
-    photo = '<input type="file" accept="image/*" capture="environment">'
     scan = f'<button type="button" class="hb-plain" data-scan="hb-new">{escape(texts("Scan"))}</button>'
     with card(texts("Now installed: {serial}", serial=current["serial"])):
         for row in newest:
@@ -230,6 +235,7 @@ def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest
                 texts("The old meter"),
                 _field(f"{texts('Final index')} ({unit})", '<input name="final_energy" inputmode="decimal" required>'),
                 _field(f"{texts('Final volume')} (m³)", '<input name="final_volume" inputmode="decimal">'),
+                _photo_field(texts, "final_index"),
             )
             + _step(
                 texts("The new meter"),
@@ -241,6 +247,8 @@ def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest
                     f"{texts('Initial index')} ({unit})", '<input name="initial_energy" inputmode="decimal" value="0">'
                 ),
                 _field(f"{texts('Initial volume')} (m³)", '<input name="initial_volume" inputmode="decimal">'),
+                _photo_field(texts, "initial_index"),
+                _photo_field(texts, "meter_plate"),
             )
             + _step(
                 texts("When and why"),
@@ -248,7 +256,6 @@ def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest
                     texts("Exchanged at"), f'<input name="at" type="datetime-local" {_local_now(visitor)} required>'
                 ),
                 _field(texts("Reason"), f'<select name="reason">{reasons}</select>'),
-                _field(texts("Photo of both displays"), photo),
             )
             + f'<button type="submit">{escape(texts("Exchange"))}</button>'
             '<div data-outbox-state="exchange" role="status" style="white-space:pre-line"></div></form>',

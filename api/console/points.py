@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from api.console.evidence_chart import ESTIMATED
+from api.console.evidence_parts import ESTIMATED
 from api.console.evidence_view import HOURS, EvidenceView, Subject, loaded
 from api.console.frame import Html, card, empty, figure, frame, grid, heading, link, severity_text, tabs
 from api.console.names import flag_texts, kind_text, service_text, state_text
+from api.console.photos import photo_strip
 from api.console.point_state import state_form
 from api.console.session import Visitor
 from api.console.telegrams import device_card, telegrams_card
@@ -135,6 +136,7 @@ def _installations(visitor: Visitor, point: dict[str, Any]) -> None:
                     texts.day(row["to_ts"]) if row["to_ts"] else texts("now"),
                     initial,
                     " / ".join(part for part in (row["gateway"], row["link_address"]) if part) or "–",
+                    photo_strip(texts, row["photos"]),
                 )
             )
         grid(
@@ -146,6 +148,7 @@ def _installations(visitor: Visitor, point: dict[str, Any]) -> None:
                 (texts("To"), "text"),
                 (texts("Initial index"), "number"),
                 (texts("Line"), "text"),
+                (texts("Photos"), "text"),
             ],
             rows,
             caption=texts("Meters at this point"),

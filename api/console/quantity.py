@@ -12,6 +12,7 @@ from api.console.code_words import GATE_REASONS
 from api.console.dialogs import dialog
 from api.console.frame import card, empty, figure, frame, grid, heading
 from api.console.names import service_text
+from api.console.photos import photo_strip
 from api.console.session import Visitor
 from api.console.texts import Texts
 from api.console.words import METHODS, QUALITY, REGISTERS, word
@@ -52,6 +53,7 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
         _counts(visitor, made)
         versions_card(visitor, quantity, made["versions"])
         _edits(visitor, made["edits"])
+        _photos(visitor, made["photos"])
         _deliveries(visitor, made["deliveries"])
 
 
@@ -185,6 +187,16 @@ def _edits(visitor: Visitor, edits: list[dict[str, Any]]) -> None:
             ],
             caption=texts("Edited by hand"),
         )  # fmt: skip
+
+
+def _photos(visitor: Visitor, photos: list[dict[str, Any]]) -> None:
+    """What the technician saw at an exchange within the period."""
+    texts = visitor.texts
+    if not photos:
+        return
+    with card(texts("Photos of the exchange")):
+        ui.label(f"{photos[0]['serial']} · {texts.moment(photos[0]['start'])}").classes("hb-muted text-sm")
+        ui.html(photo_strip(texts, photos), sanitize=False)
 
 
 def _deliveries(visitor: Visitor, deliveries: list[dict[str, Any]]) -> None:

@@ -102,7 +102,9 @@ async def exchange(
     body: ExchangeBody, actor: Technician, now: Now, connection: Connection, parts: Parts
 ) -> dict[str, Any]:
     """Final and initial index as read off; send an Idempotency-Key where the connection is bad."""
-    return await exchange_meter(connection, actor, Exchange(**body.model_dump()), now=now)
+    photos = tuple((one.shows, one.reference) for one in body.photos)
+    work = Exchange(**{**body.model_dump(exclude={"photos"}), "photos": photos})
+    return await exchange_meter(connection, actor, work, now=now)
 
 
 def _entry(body: EntryBody) -> readings.Entry:

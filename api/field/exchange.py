@@ -23,7 +23,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A meter exchange as the wizard hands it in: displays as text, exactly as read off."""
+    """A meter exchange as the wizard hands it in: displays as text, exactly as read off; photos as (what it shows,
+    reference)."""
 
     point: str
     at: datetime
@@ -39,7 +40,7 @@ class Exchange:
     energy_decimals: int | None = None
     service: int = 1
     reason: str = "exchange"
-    photo: str | None = None
+    photos: tuple[tuple[str, str], ...] = ()
 
 
 REASONS: Final = ("exchange", "defect", "calibration", "retrofit", "upgrade", "damage", "theft")
@@ -90,8 +91,8 @@ async def exchange_meter(connection: AsyncConnection[Any], actor: Actor, work: E
         initial=initial,
         actor=actor.name,
         reason=work.reason,
-        photo_reference=work.photo,
     )
+    await registry.add_photos(connection, number, work.photos)
     told = {"old": old.serial, "new": work.new_serial, "final": work.final_energy, "initial": work.initial_energy}
     await audit.record(
         connection, actor.name, "meter.exchange", f"point/{work.point}", {**told, "at": work.at, "reason": work.reason}

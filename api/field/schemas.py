@@ -13,6 +13,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=SAFE_TEXT)]
 Display = Annotated[
     str, Field(min_length=1, max_length=30, pattern=r"^[ 0-9.,]+$", description="as read off, like 01234.56")
 ]
+PhotoReference = Annotated[str, Field(max_length=80, pattern=r"^[0-9a-f]{64}\.(jpg|png|webp)$")]
 
 
 class EntryBody(BaseModel):
@@ -26,7 +27,7 @@ class EntryBody(BaseModel):
     kind: Literal["reading", "edit", "estimate"] = "reading"
     point: Name | None = Field(None, description="the point somebody stands at: another meter's entry is blocked")
     reason: Text = ""
-    photo: Annotated[str, Field(max_length=80, pattern=r"^[0-9a-f.a-z]+$")] | None = None
+    photo: PhotoReference | None = None
     confirmed: bool = Field(False, description="warnings were read and the entry stands")
 
 
@@ -44,6 +45,14 @@ class CheckBody(BaseModel):
     item: Name
     passed: bool
     note: Text = ""
+
+
+class PhotoBody(BaseModel):
+    """A photo that was kept before (`POST /field/photos`), and what it shows."""
+
+    model_config = ConfigDict(extra="forbid")
+    shows: Literal["final_index", "initial_index", "meter_plate", "other"] = "other"
+    reference: PhotoReference
 
 
 class ExchangeBody(BaseModel):
@@ -66,7 +75,7 @@ class ExchangeBody(BaseModel):
     energy_decimals: int | None = Field(None, ge=0, le=6)
     service: int = Field(1, ge=0, le=6)
     reason: Literal["exchange", "defect", "calibration", "retrofit", "upgrade", "damage", "theft"] = "exchange"
-    photo: Annotated[str, Field(max_length=80, pattern=r"^[0-9a-f.a-z]+$")] | None = None
+    photos: list[PhotoBody] = Field(default_factory=list, max_length=10)
 
 
 class CampaignBody(BaseModel):

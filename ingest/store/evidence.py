@@ -164,6 +164,9 @@ async def point_facts(connection: AsyncConnection[Any], code: str) -> dict[str, 
                    i.initial_index, i.final_index, i.reason, i.factor::float8, m.serial, m.manufacturer, m.medium,
                    m.model, m.profile, m.qp_m3h::float8, l.address AS link_address, g.code AS gateway,
                    h.last_success_at, h.clock_drift_s,
+                   (SELECT coalesce(jsonb_agg(jsonb_build_object('shows', f.shows, 'reference', f.reference)
+                                              ORDER BY f.place), '[]')
+                    FROM installation_photo f WHERE f.installation_id = i.installation_id) AS photos,
                    (SELECT max(newest.ts) FROM register r CROSS JOIN LATERAL (
                       SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts DESC LIMIT 1
                     ) newest WHERE r.meter_id = m.meter_id) AS last_reading_at,

@@ -4,13 +4,14 @@ Rules: the database forbids overlaps; an exchange is one transaction, old meter 
 instant; every change marks the meters for assessment from that instant on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from ingest.errors import ConflictError, InvalidInputError, NotFoundError
 from ingest.store.packing import microseconds
@@ -20,7 +21,9 @@ from ingest.store.touched import touch
 _COLUMNS = (
     "i.installation_id, i.point_id, p.code AS point, i.meter_id, m.serial, m.manufacturer, m.medium, i.service,"
     " lower(i.period) AS start, upper(i.period) AS end, i.factor, i.initial_index, i.final_index, i.initial_volume,"
-    " i.final_volume, i.reason, i.photo_reference, i.created_by"
+    " i.final_volume, i.reason, i.created_by,"
+    " (SELECT coalesce(jsonb_agg(jsonb_build_object('shows', f.shows, 'reference', f.reference) ORDER BY f.place),"
+    "   '[]') FROM installation_photo f WHERE f.installation_id = i.installation_id) AS photos"
 )
 
 
@@ -44,8 +47,8 @@ class Installation:
     initial_volume: int | None
     final_volume: int | None
     reason: str
-    photo_reference: str | None
     created_by: str
+    photos: list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,6 @@ async def install(
     factor: Decimal = Decimal(1),
     initial: Indexes | None = None,
     reason: str = "new",
-    photo_reference: str | None = None,
 ) -> int:
     """Put a meter at a point from `start` on; the installation's id.
 
@@ -84,7 +86,7 @@ async def install(
         cursor = await connection.execute(
             "INSERT INTO installation (point_id, meter_id, service, period, factor, initial_index,"
             " initial_volume, reason,"
-            " photo_reference, created_by) VALUES (%s, %s, %s, tstzrange(%s, %s), %s, %s, %s, %s, %s, %s)"
+            " created_by) VALUES (%s, %s, %s, tstzrange(%s, %s), %s, %s, %s, %s, %s)"
             " RETURNING installation_id",
             (
                 point_id,
@@ -96,7 +98,6 @@ async def install(
                 shown.energy,
                 shown.volume,
                 reason,
-                photo_reference,
                 actor,
             ),
         )
@@ -134,6 +135,29 @@ async def remove(
     return found
 
 
+async def add_photos(connection: AsyncConnection[Any], installation_id: int, photos: Sequence[tuple[str, str]]) -> None:
+    """Keep the photos of an exchange with the installation that it began: (what it shows, reference) each."""
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO installation_photo (installation_id, place, shows, reference) VALUES (%s, %s, %s, %s)",
+            [(installation_id, place, *photo) for place, photo in enumerate(photos)],
+        )
+
+
+async def photos_of_point(
+    connection: AsyncConnection[Any], point_id: int, start: datetime, end: datetime
+) -> list[dict[str, Any]]:
+    """Photos of exchanges in [start, end]: serial of the new meter, its start, what each shows, reference."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT m.serial, lower(i.period) AS start, f.shows, f.reference FROM installation_photo f"
+            " JOIN installation i USING (installation_id) JOIN meter m USING (meter_id)"
+            " WHERE i.point_id = %s AND lower(i.period) BETWEEN %s AND %s ORDER BY 2, f.place",
+            (point_id, start, end),
+        )
+        return await cursor.fetchall()
+
+
 async def correct_factor(connection: AsyncConnection[Any], installation_id: int, factor: Decimal) -> Installation:
     """Give an installation another factor for all of its time; the installation as it was.
 
@@ -157,7 +181,6 @@ async def exchange(
     initial: Indexes,
     actor: str,
     reason: str = "exchange",
-    photo_reference: str | None = None,
     factor: Decimal | None = None,
 ) -> int:
     """Old meter out and new meter in at one instant, at the same point and for the same service; the new
@@ -170,7 +193,6 @@ async def exchange(
         return await install(
             connection, point_id=old.point_id, meter_id=new_meter_id, start=at, actor=actor, service=old.service,
             factor=old.factor if factor is None else factor, initial=initial, reason=reason,
-            photo_reference=photo_reference,
         )  # fmt: skip
 
 

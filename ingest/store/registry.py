@@ -8,6 +8,7 @@ from ingest.store.gateways import Bus, Gateway, buses, create_bus, create_gatewa
 from ingest.store.installations import (
     Indexes,
     Installation,
+    add_photos,
     correct_factor,
     exchange,
     install,
@@ -48,6 +49,7 @@ __all__ = [
     "PointState",
     "Route",
     "StoredRegister",
+    "add_photos",
     "areas",
     "buses",
     "correct_factor",

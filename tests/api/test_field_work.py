@@ -200,6 +200,36 @@ async def test_a_campaign_finds_the_silent_and_keeps_what_was_seen(service, read
     assert twice.status_code == 409
 
 
+async def test_photos_of_an_exchange_stand_at_the_point_and_in_the_explanation(
+    service, new_place, push_hours, assessed
+):
+    place = await new_place(since=datetime(2026, 1, 1, tzinfo=UTC))
+    await push_hours(place, datetime(2026, 1, 31, 16, tzinfo=UTC), 200)
+    caller, photos = service.caller("technician"), []
+    for number, shows in enumerate(("final_index", "initial_index", "meter_plate")):
+        png = b"\x89PNG\r\n\x1a\n" + bytes(number)
+        kept = (await caller.post("/api/v1/field/photos", content=png)).json()
+        photos.append({"shows": shows, "reference": kept["reference"]})
+    body = {"point": place.code, "at": "2026-02-09T08:00:00+08:00", "new_serial": "55555555", "final_energy": "1400.00",
+            "photos": photos}  # fmt: skip
+    for wrong in ({"shows": "a cat", "reference": photos[0]["reference"]}, {"shows": "other", "reference": "../etc"}):
+        refused = await caller.post("/api/v1/field/exchanges", json={**body, "photos": [wrong]})
+        assert refused.status_code == 422, refused.text
+    headers = {"Idempotency-Key": "photos"}
+    for _ in range(2):  # sent again on a bad connection: kept once
+        assert (await caller.post("/api/v1/field/exchanges", json=body, headers=headers)).status_code == 201
+    old, new = (await caller.get(f"/api/v1/points/{place.code}")).json()["installations"]
+    assert (old["photos"], new["photos"]) == ([], photos)
+    await assessed()
+    period = {"code": "2026-02", "start_date": "2026-02-01", "end_date": "2026-03-01"}
+    await service.caller("billing").post("/api/v1/billing/periods", json=period)
+    query = {"period": "2026-02", "point": place.code}
+    told = (await service.caller("billing").get("/api/v1/billing/explanation", params=query)).json()
+    assert [(row["serial"], row["shows"]) for row in told["photos"]] == [
+        ("55555555", photo["shows"]) for photo in photos
+    ]
+
+
 async def test_a_photo_is_an_image_and_comes_back_as_it_was(service):
     caller = service.caller("technician")
     png = b"\x89PNG\r\n\x1a\n" + bytes(100)

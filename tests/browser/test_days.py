@@ -100,13 +100,14 @@ def test_a_technician_exchanges_a_meter_though_the_connection_is_lost(
     page.fill("[name=final_energy]", str(int(float(newest["display"])) + 200))
     page.fill("[name=new_serial]", serial)
     picture = {"name": "display.png", "mimeType": "image/png", "buffer": page.screenshot()}
-    page.locator("[data-form=exchange] input[type=file]").set_input_files(picture)  # type: ignore[arg-type]
+    for shows in ("final_index", "initial_index", "meter_plate"):
+        page.locator(f"input[data-shows={shows}]").set_input_files(picture)  # type: ignore[arg-type]
     page.context.set_offline(True)
     page.get_by_role("button", name=WORDS[language]["exchange"], exact=True).click()
     expect(page.locator("[data-outbox-state=exchange]")).to_have_class(re.compile("hb-warn"))
     kept = page.evaluate("JSON.parse(localStorage.getItem('heatbook-outbox'))")
     assert len(kept) == 1
-    assert kept[0]["photo"].startswith("data:image/jpeg")
+    assert [photo["data"][:15] for photo in kept[0]["photos"]] == ["data:image/jpeg"] * 3
     page.context.set_offline(False)
     page.wait_for_function("JSON.parse(localStorage.getItem('heatbook-outbox')).length === 0")
     expect(page.get_by_role("link", name=WORDS[language]["commission"])).to_have_attribute(
@@ -116,6 +117,11 @@ def test_a_technician_exchanges_a_meter_though_the_connection_is_lost(
     with service.client("technician") as client:
         installed = client.get(f"/points/{point}").json()["installations"]
     assert [row["serial"] for row in installed].count(serial) == 1
+    page.goto(f"{service.base}/points/{point}")
+    pictures = page.locator(".hb-photo img")
+    expect(pictures).to_have_count(3)
+    pictures.last.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('.hb-photo img')].every((one) => one.naturalWidth > 0)")
 
 
 def test_an_entry_is_checked_as_it_is_typed_and_an_edit_waits_for_a_second_person(

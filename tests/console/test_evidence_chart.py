@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from api.console.charts import instant_of, kept, milliseconds
-from api.console.evidence_chart import ESTIMATED, MOST, Evidence, Expected, Mark, evidence_options
+from api.console.evidence_chart import evidence_options
+from api.console.evidence_parts import ESTIMATED, MOST, Evidence, Expected, Mark
 from api.console.texts import Texts
 from ingest.store.evidence import Series
 

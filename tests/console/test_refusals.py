@@ -51,7 +51,7 @@ def test_the_browser_gets_patterns_that_it_understands() -> None:
 
 def _texts(folder: str) -> Iterator[str]:
     for path in (HOUSE / folder).rglob("*.py"):
-        if "console" in path.parts:
+        if "console" in path.relative_to(HOUSE).parts:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

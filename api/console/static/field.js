@@ -1,7 +1,8 @@
 // Forms of the field pages: each is sent once, whatever the connection does.
-// A form is written down with its idempotency key (and its photo) before it is sent, and sent again until an answer came.
+// A form is written down with its idempotency key and its photos before it is sent, and sent again until an answer came.
+// A photo that has arrived is not sent again, however often the connection breaks between two of them.
 (() => {
-  const STORE = 'heatbook-outbox', PHOTO_PIXELS = 1600;
+  const STORE = 'heatbook-outbox', PHOTO_PIXELS = 1400;
   const load = () => JSON.parse(localStorage.getItem(STORE) || '[]');
   const words = () => JSON.parse(document.getElementById('hb-field-words')?.textContent || '{}');
   let sending = false;
@@ -35,11 +36,14 @@
   const ofChecks = (checks) => checks.map((check) => (check.level === 'block' ? '⛔ ' : '⚠ ') + told(check.message, check.code)).join('\n');
 
   async function send(item) {
-    if (item.photo) {
-      const kept = await fetch('/api/v1/field/photos', {method: 'POST', body: await (await fetch(item.photo)).blob()});
+    while (item.photos.length) {
+      const {shows, data} = item.photos[0];
+      const kept = await fetch('/api/v1/field/photos', {method: 'POST', body: await (await fetch(data)).blob()});
       if (kept.status >= 500) return {ok: false, status: kept.status, content: {}};
-      if (kept.ok) item.body.photo = (await kept.json()).reference; else say(item.form, words().photo, 'warn');
-      delete item.photo;
+      if (!kept.ok) say(item.form, words().photo, 'warn');
+      else if (shows) (item.body.photos ||= []).push({shows, reference: (await kept.json()).reference});
+      else item.body.photo = (await kept.json()).reference;
+      item.photos.shift();
       save(load().map((one) => (one.key === item.key ? item : one)));
     }
     const answer = await fetch(item.action, {
@@ -104,17 +108,23 @@
     return body;
   }
 
-  // A photo as small as it can still be read, so that it waits in the browser and passes a weak line.
-  async function photoOf(form) {
-    const field = form.querySelector('input[type="file"]');
-    if (!field || !field.files.length) return null;
-    const image = await createImageBitmap(field.files[0]);
+  // Photos as small as they can still be read, so that they wait in the browser and pass a weak line.
+  async function photosOf(form) {
+    const photos = [];
+    for (const field of form.querySelectorAll('input[type="file"]')) {
+      for (const file of field.files) photos.push({shows: field.dataset.shows, data: await smallPhoto(file)});
+    }
+    return photos;
+  }
+
+  async function smallPhoto(file) {
+    const image = await createImageBitmap(file);
     const scale = Math.min(1, PHOTO_PIXELS / Math.max(image.width, image.height));
     const canvas = document.createElement('canvas');
     canvas.width = Math.round(image.width * scale);
     canvas.height = Math.round(image.height * scale);
     canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
-    return canvas.toDataURL('image/jpeg', 0.8);
+    return canvas.toDataURL('image/jpeg', 0.75);
   }
 
   document.addEventListener('submit', async (event) => {
@@ -123,13 +133,10 @@
     event.preventDefault();
     // Another body is another piece of work and gets another key.
     const key = crypto.randomUUID ? crypto.randomUUID() : String(Date.now()) + Math.random().toString(16).slice(2);
-    const item = {key, form: form.dataset.form, action: form.dataset.outbox, body: bodyOf(form)};
+    const item = {key, form: form.dataset.form, action: form.dataset.outbox, body: bodyOf(form), photos: []};
     say(item.form, words().sending, 'muted');
-    try {
-      const photo = await photoOf(form);
-      if (photo) item.photo = photo;
-    } catch (error) { say(item.form, words().photo, 'warn'); }
-    try { save([...load(), item]); } catch (error) { delete item.photo; save([...load(), item]); say(item.form, words().photo, 'warn'); }
+    try { item.photos = await photosOf(form); } catch (error) { say(item.form, words().photo, 'warn'); }
+    try { save([...load(), item]); } catch (error) { item.photos = []; save([...load(), item]); say(item.form, words().photo, 'warn'); }
     flush();
   });
 
