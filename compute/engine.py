@@ -52,8 +52,8 @@ from compute.validation.limits import mark_hours
 from compute.view import J_PER_KWH, ML_PER_M3, daily_mean, days_of
 
 UNCOVERED = int(Quality.MISSING | Quality.PARTIAL)
-# Points a thread takes at a time: their hours stay in its cache.
-BLOCK_POINTS = 16
+# Points a thread takes at a time: so many that what Python does around a block hardly counts.
+BLOCK_POINTS = 64
 
 ORDER: tuple[Rule, ...] = (
     Rule("unit_error", sequence.Sequence, sequence.unit_error),

@@ -118,39 +118,43 @@ def days_of(
 
     `scene`: its grid gives the days of the view; the grid of a part must end with the same day.
     """
+    with ThreadPoolExecutor(threads) as pool:
+        return _viewed(scene, parts, history, season, pool)
+
+
+def _viewed(
+    scene: Scene, parts: Sequence[Hourly], history: History | None, season: Season, pool: ThreadPoolExecutor
+) -> Days:
     p, d = len(scene.points), len(scene.grid.days) - 1
     view = View(p, d, history)
-    outdoor = daily_mean(scene.outdoor_c, scene.grid.days)
-    for part in parts:
-        view.lay(part)
-    arrays = view.arrays
-    bounds = scene.grid.day_bounds
-    active = scene.state == ACTIVE
+    # Parts have no point in common.
+    list(pool.map(view.lay, parts))
+    arrays, bounds, active = view.arrays, scene.grid.day_bounds, scene.state == ACTIVE
+    energy_kwh, volume_m3 = arrays["energy_kwh"], arrays["volume_m3"]
+    dropping = pool.submit(temperature_drop, energy_kwh, volume_m3, arrays["complete"] & active, scene.points)
     around = climate(
-        np.where(arrays["complete"], arrays["energy_kwh"], np.nan),
+        np.where(arrays["complete"], energy_kwh, np.nan),
         active,
         scene.points.area,
         scene.points.heated_area_m2,
-        outdoor,
+        daily_mean(scene.outdoor_c, scene.grid.days),
         season,
     )
     expected, sigma = np.empty((p, d)), np.empty((p, d))
     x = np.where(np.isfinite(around.hdd_k), around.hdd_k, np.nan_to_num(around.load_kwh))
-    fit = arrays["usable"] & active & np.isfinite(arrays["energy_kwh"])
+    fit = arrays["usable"] & active & np.isfinite(energy_kwh)
     floors = np.maximum(scene.points.energy_step_kwh, 1e-6)
-    use, numbers = np.nan_to_num(arrays["energy_kwh"]), bounds[:-1] // DAY_US
+    use, numbers = np.nan_to_num(energy_kwh), bounds[:-1] // DAY_US
 
     def learn(own: slice) -> None:
         block_expectations(
             use[own], x[own], fit[own], around.in_season[own], numbers, floors[own], expected[own], sigma[own]
         )
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(learn, (slice(start, start + LEARN_POINTS) for start in range(0, p, LEARN_POINTS))))
-    energy_kwh, volume_m3 = arrays["energy_kwh"], arrays["volume_m3"]
-    drop = temperature_drop(energy_kwh, volume_m3, arrays["complete"] & active, scene.points)
+    list(pool.map(learn, (slice(start, start + LEARN_POINTS) for start in range(0, p, LEARN_POINTS))))
     with np.errstate(invalid="ignore", divide="ignore"):
         common = group_median(energy_kwh / expected, scene.points.area, least=8)
+    drop = dropping.result()
     return Days(
         common=common,
         drop_k=drop.drop_k,

@@ -119,6 +119,8 @@ def _by_day(days: Days, limits: FactorError) -> list[Finding]:
     # Where a flowing hour is a few counts of the volume, hours with a count stand for those without: only days tell.
     blunt = ~hourly | ~_sharp(days, limits)
     able = days.active & days.in_season & days.usable & blunt & (days.drop_k > 0) & (given > 0)
+    if not able.any():
+        return []
     measured, balance = (trailing_sum(np.where(able, values, 0.0), limits.days) for values in (days.energy_kwh, given))
     percent = np.where(hourly, limits.blunt_percent, limits.daily_percent) + _blur(days, measured, limits)
     enough = able & (trailing_sum(able.astype(np.float64), limits.days) >= limits.days - 2)
@@ -181,6 +183,8 @@ def _moved(days: Days, window: int, measured: Float64, balance: Float64, able: B
     taken out; NaN where fewer than all but four of the days are known.
     """
     known = np.isfinite(measured) & np.isfinite(balance)
+    if not known.any():
+        return np.full(known.shape, np.nan)
     full = able & (trailing_sum(known.astype(np.float64), window) >= window - 4)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = trailing_sum(np.where(known, measured, 0.0), window) / trailing_sum(
