@@ -16,8 +16,7 @@ from typing import Final
 EXACT: Final = Context(prec=400, Emax=999_999, Emin=-999_999)
 
 _SINGLE: Final = struct.Struct("<f")
-# Seven digits may round beyond what packs into four bytes.
-_LARGEST_SINGLE: Final = 3.4028234663852886e38
+_packed, _unpacked = _SINGLE.pack, _SINGLE.unpack
 
 BCD_INVALID: Final = "value.bcd_digits"
 NUMBER_INVALID: Final = "value.invalid"
@@ -49,15 +48,17 @@ def bcd_from_number(number: int, size: int) -> bytes:
 
 def real_from_bytes(raw: bytes) -> tuple[Decimal | None, str | None]:
     """Type H: IEEE 754 single; the fewest digits, from seven up, that give the same four bytes, so 0.1 stays 0.1."""
-    (real,) = _SINGLE.unpack(raw)
+    (real,) = _unpacked(raw)
     if not isfinite(real):
         return None, NUMBER_INVALID
     text = f"{real:.7g}"
-    if abs(float(text)) > _LARGEST_SINGLE or _SINGLE.pack(float(text)) != raw:
-        text = f"{real:.8g}"
-        if _SINGLE.pack(float(text)) != raw:
-            text = f"{real:.9g}"
-    return Decimal(text), None
+    try:
+        if _packed(float(text)) == raw:
+            return Decimal(text), None
+    except OverflowError:  # seven digits may round beyond what packs into four bytes
+        return Decimal(f"{real:.9g}"), None
+    text = f"{real:.8g}"
+    return Decimal(text if _packed(float(text)) == raw else f"{real:.9g}"), None
 
 
 def _year(two_digits: int, hundreds: int) -> int:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from protocols.errors import ProtocolError
 from protocols.mbus import (
     Coding,
+    FragmentStore,
     LayoutStore,
     application_error_frame,
     fixed_frame,
@@ -25,10 +26,12 @@ from protocols.mbus import (
     wireless_ctr_telegram,
     wireless_format_telegram,
     wireless_mode7_telegram,
+    wireless_mode7_telegrams,
+    wireless_mode10_telegram,
     wireless_telegram,
 )
 from protocols.mbus.extended import ExtendedLink
-from protocols.mbus.frame import check_sum
+from protocols.mbus.frame import RSP_UD, LongFrame, check_sum
 from protocols.mbus.receiver import FrameReceiver
 from protocols.telegram import MeterId, telegram_as_json
 
@@ -50,6 +53,9 @@ def seeds() -> list[bytes]:
         )
     )
     short = record_bytes("energy", 1000, "Wh", exponent=0)
+    # A load profile with its base: four months back.
+    profile = bytes.fromhex("0C1313100000026C1F150D93130A7AFE5802320314024401")
+    high = wired_frame(METER, records)[7:-2]
     radio = MeterId("00000001", "ABC", 1, "other")
     return [
         wired_frame(METER, records, address=5),
@@ -67,6 +73,12 @@ def seeds() -> list[bytes]:
         wireless_mode7_telegram(METER, records, key=KEY, counter=7),
         wireless_compact_telegram(METER, records),
         wireless_format_telegram(METER, records),
+        wireless_mode10_telegram(METER, records, key=KEY, counter=7),
+        *wireless_mode7_telegrams(METER, records, key=KEY, counter=7, largest=40),
+        wired_frame(METER, profile + short),
+        wireless_telegram(METER, short + profile, key=KEY),
+        LongFrame(RSP_UD, 1, 0x76, high).to_bytes(),
+        LongFrame(RSP_UD, 1, 0x77, fixed_frame(METER, (5, 0x29), (6531, 69))[7:-2]).to_bytes(),
     ]
 
 
@@ -104,14 +116,14 @@ def repair(data: bytearray) -> None:
         data[0] = len(data) - 1
 
 
-def attempt(frame: bytes, layouts: LayoutStore, receiver: FrameReceiver) -> str:
+def attempt(frame: bytes, layouts: LayoutStore, fragments: FragmentStore, receiver: FrameReceiver) -> str:
     """Outcome of one frame by every way in: the code of the error, or "telegram"."""
     for event in receiver.feed(frame):
         assert event
     outcome = "telegram"
     for key in (None, KEY):
         try:
-            telegram = telegram_from_frame(frame, key, layouts=layouts)
+            telegram = telegram_from_frame(frame, key, layouts=layouts, fragments=fragments)
             telegram_as_json(telegram)
         except ProtocolError as error:
             outcome = error.code
@@ -124,7 +136,7 @@ def attempt(frame: bytes, layouts: LayoutStore, receiver: FrameReceiver) -> str:
 def main(count: int = 1_000_000, seed: int = 1) -> int:
     """Run and print; 0 if nothing foreign was raised."""
     dice = random.Random(seed)
-    frames, layouts, receiver = seeds(), LayoutStore(), FrameReceiver()
+    frames, layouts, fragments, receiver = seeds(), LayoutStore(), FragmentStore(), FrameReceiver()
     outcomes: Counter[str] = Counter()
     slowest, start = 0.0, time.perf_counter()
     memory = 0
@@ -132,7 +144,7 @@ def main(count: int = 1_000_000, seed: int = 1) -> int:
         frame = mutated(dice.choice(frames), dice)
         began = time.process_time()
         try:
-            outcomes[attempt(frame, layouts, receiver)] += 1
+            outcomes[attempt(frame, layouts, fragments, receiver)] += 1
         except Exception as error:  # the very thing looked for
             print(f"foreign {type(error).__name__}: {error}\nseed {seed}, number {number}: {frame.hex()}")
             return 1
