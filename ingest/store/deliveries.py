@@ -5,12 +5,13 @@ Rules: payloads are bytes, never text; a delivery is written once and never chan
 
 import functools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 from psycopg import AsyncConnection
 
 from ingest.errors import NotFoundError
@@ -23,18 +24,27 @@ from ingest.store.packing import (
     Int4Array,
     Int8Array,
     TimestampArray,
-    microseconds,
+    all_microseconds,
     stored_text,
 )
 
-_HEAD = struct.Struct(">hiqiq").pack
-_ASKED = struct.Struct(">hiqiqiiii").pack
+# Delivery number, arrival, meter and gateway, each after its size.
+_HEAD = np.dtype(
+    [
+        ("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("at_size", ">i4"), ("at", ">i8"),
+        ("meter_size", ">i4"), ("meter", ">i4"), ("gateway_size", ">i4"), ("gateway", ">i4"),
+    ]
+)  # fmt: skip
 _INT4 = struct.Struct(">ii").pack
 _SIZE = struct.Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
 _JSON = msgspec.json.Encoder()
 _COLUMNS = "delivery_id, arrived_at, meter_id, gateway_id, protocol, channel, payload, details"
 _OF_METER = "d.delivery_id, d.arrived_at, d.meter_id, d.gateway_id, d.protocol, d.channel, d.payload, d.details"
+
+
+# The store's number of a delivery, the meter it was resolved to, the delivery.
+Row = tuple[int, int | None, Delivery]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +117,34 @@ def _way_fields(protocol: str, channel: str) -> bytes:
     return b"".join(_bytes_field(stored_text(text).encode()) for text in (protocol, channel))
 
 
-def packed(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
+def packed(rows: Sequence[Row]) -> bytes:
     """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
     return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
 
 
-def _packed_rows(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
+def _packed_rows(rows: Sequence[Row]) -> bytes:
+    """What has the same size in every row is packed by NumPy; a row without a gateway or meter has less of it."""
+    heads = np.empty(len(rows), dtype=_HEAD)
+    heads["fields"], heads["id_size"], heads["at_size"], heads["meter_size"], heads["gateway_size"] = 8, 8, 8, 4, 4
+    heads["id"] = [number for number, _, _ in rows]
+    heads["at"] = all_microseconds([delivery.arrived_at for _, _, delivery in rows]) - POSTGRES_EPOCH_US
+    heads["meter"] = [meter_id or 0 for _, meter_id, _ in rows]
+    heads["gateway"] = [delivery.gateway_id or 0 for _, _, delivery in rows]
+    packed_heads, width = heads.tobytes(), _HEAD.itemsize
     parts: list[bytes] = []
-    head, size, way = _HEAD, _SIZE, _way_fields
-    for number, meter_id, delivery in rows:
+    size, way = _SIZE, _way_fields
+    start = 0
+    for _, meter_id, delivery in rows:
         details = details_of(delivery)
         payload = delivery.payload
         gateway_id = delivery.gateway_id
-        arrived = microseconds(delivery.arrived_at) - POSTGRES_EPOCH_US
-        if meter_id is not None and gateway_id is not None:
-            fixed = _ASKED(8, 8, number, 8, arrived, 4, meter_id, 4, gateway_id)
+        if meter_id is not None:
+            fixed = packed_heads[start : start + width]
+            if gateway_id is None:
+                fixed = fixed[:-8] + _NULL
         else:
-            fixed = head(8, 8, number, 8, arrived) + _optional(meter_id) + _optional(gateway_id)
+            fixed = packed_heads[start : start + width - 16] + _NULL + _optional(gateway_id)
+        start += width
         parts += (
             fixed,
             way(delivery.protocol, delivery.channel),
@@ -135,9 +156,7 @@ def _packed_rows(rows: Iterable[tuple[int, int | None, Delivery]]) -> bytes:
     return b"".join(parts)
 
 
-async def insert(
-    connection: AsyncConnection[Any], rows: Sequence[tuple[int, int | None, Delivery]], *, copy: bool = True
-) -> None:
+async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], *, copy: bool = True) -> None:
     """Write new deliveries; `copy` False goes by INSERT, for servers that have no COPY."""
     if not rows:
         return

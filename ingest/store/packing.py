@@ -5,7 +5,7 @@ Rules: this file knows the wire format, not the tables. A packed COPY of reading
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -33,6 +33,12 @@ def microseconds(instant: datetime) -> int:
     """Epoch microseconds of an aware datetime, exactly."""
     # A double holds microseconds exactly until the year 2255, and this takes a third of the time of integer arithmetic.
     return round(instant.timestamp() * 1_000_000)
+
+
+def all_microseconds(instants: Collection[datetime]) -> Int64:
+    """`microseconds` of many: (n,) int64, in a third of the time of one after another."""
+    seconds = np.fromiter(map(datetime.timestamp, instants), dtype=np.float64, count=len(instants))
+    return np.rint(seconds * 1_000_000).astype(np.int64)
 
 
 def instant_of(us: int) -> datetime:

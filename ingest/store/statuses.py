@@ -2,8 +2,10 @@
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
+import numpy as np
 from psycopg import AsyncConnection
 
 from ingest.model import MeterStatus
@@ -14,18 +16,30 @@ from ingest.store.packing import (
     POSTGRES_EPOCH_US,
     Int4Array,
     TimestampArray,
-    microseconds,
+    all_microseconds,
 )
 
 _COLUMNS = "ts, delivery_id, meter_id, info_code, meter_time, flags"
-_NULL = -1
-# Field count, then size and value of ts, delivery_id and meter_id, of info_code, of meter_time; a NULL is a size alone.
-_WHOLE = struct.Struct(">hiqiqiiiqiq").pack
-_NO_CLOCK = struct.Struct(">hiqiqiiiqi").pack
-_NO_CODE = struct.Struct(">hiqiqiiiiq").pack
-_HEARD_ONLY = struct.Struct(">hiqiqiiii").pack
 # An empty text[]: no dimensions, no NULLs, element type text.
 _NO_FLAGS = struct.pack(">iiii", 12, 0, 0, 25)
+_HEAD = [
+    ("fields", ">i2"), ("ts_size", ">i4"), ("ts", ">i8"), ("delivery_size", ">i4"), ("delivery", ">i8"),
+    ("meter_size", ">i4"), ("meter", ">i4"),
+]  # fmt: skip
+# By whether an info code and whether a clock is there.
+_LAYOUTS = {
+    (coded, clocked): np.dtype(
+        [
+            *_HEAD,
+            ("code_size", ">i4"), *([("code", ">i8")] if coded else []),
+            ("clock_size", ">i4"), *([("clock", ">i8")] if clocked else []),
+            ("flags", "V16"),
+        ]
+    )
+    for coded in (False, True)
+    for clocked in (False, True)
+}  # fmt: skip
+Row = tuple[int, MeterStatus]
 
 
 def _flags_field(flags: tuple[str, ...]) -> bytes:
@@ -38,34 +52,44 @@ def _flags_field(flags: tuple[str, ...]) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
-def packed(rows: Sequence[tuple[int, MeterStatus]]) -> bytes:
+def packed(rows: Sequence[Row]) -> bytes:
     """Statuses as a binary COPY: (delivery id, status)."""
     return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
 
 
-def _packed_rows(rows: Sequence[tuple[int, MeterStatus]]) -> bytes:
-    parts: list[bytes] = []
-    for number, status in rows:
-        time, code, meter = status.meter_time, status.info_code, status.meter_id
-        ts = status.ts_us - POSTGRES_EPOCH_US
-        if time is not None:
-            clock = microseconds(time) - POSTGRES_EPOCH_US
-            if code is not None:
-                row = _WHOLE(6, 8, ts, 8, number, 4, meter, 8, code, 8, clock)
-            else:
-                row = _NO_CODE(6, 8, ts, 8, number, 4, meter, _NULL, 8, clock)
-        elif code is not None:
-            row = _NO_CLOCK(6, 8, ts, 8, number, 4, meter, 8, code, _NULL)
+def _packed_rows(rows: Sequence[Row]) -> bytes:
+    """Rows that say the same kinds of things are packed together; the order of rows in a COPY means nothing."""
+    alike: dict[tuple[bool, bool], list[Row]] = {}
+    flagged: list[bytes] = []
+    for row in rows:
+        status = row[1]
+        if status.flags:
+            flagged.append(_packed_alike([row], status.info_code is not None, status.meter_time is not None)[:-16])
+            flagged.append(_flags_field(status.flags))
         else:
-            row = _HEARD_ONLY(6, 8, ts, 8, number, 4, meter, _NULL, _NULL)
-        parts.append(row)
-        parts.append(_flags_field(status.flags) if status.flags else _NO_FLAGS)
-    return b"".join(parts)
+            alike.setdefault((status.info_code is not None, status.meter_time is not None), []).append(row)
+    return b"".join([*(_packed_alike(some, *kind) for kind, some in alike.items()), *flagged])
 
 
-async def insert(
-    connection: AsyncConnection[Any], rows: Sequence[tuple[int, MeterStatus]], *, copy: bool = True
-) -> None:
+def _packed_alike(rows: Sequence[Row], coded: bool, clocked: bool) -> bytes:
+    """Rows without flags; a field that is not there is a size of -1 alone."""
+    table = np.empty(len(rows), dtype=_LAYOUTS[coded, clocked])
+    table["fields"], table["ts_size"], table["delivery_size"], table["meter_size"] = 6, 8, 8, 4
+    table["code_size"], table["clock_size"] = 8 if coded else -1, 8 if clocked else -1
+    table["ts"] = [status.ts_us for _, status in rows]
+    table["ts"] -= POSTGRES_EPOCH_US
+    table["delivery"] = [number for number, _ in rows]
+    table["meter"] = [status.meter_id for _, status in rows]
+    if coded:
+        table["code"] = [status.info_code for _, status in rows]
+    if clocked:
+        clocks = [cast("datetime", status.meter_time) for _, status in rows]
+        table["clock"] = all_microseconds(clocks) - POSTGRES_EPOCH_US
+    table["flags"] = np.frombuffer(_NO_FLAGS, dtype="V16")
+    return table.tobytes()
+
+
+async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], *, copy: bool = True) -> None:
     """Write statuses as (delivery id, status); `copy` False goes by INSERT."""
     if not rows:
         return
@@ -83,9 +107,7 @@ async def insert(
     )
 
 
-async def unsaid(
-    connection: AsyncConnection[Any], rows: Sequence[tuple[int, MeterStatus]]
-) -> list[tuple[int, MeterStatus]]:
+async def unsaid(connection: AsyncConnection[Any], rows: Sequence[Row]) -> list[Row]:
     """Those of (delivery id, status) that are not stored yet, for deliveries that are taken through again."""
     cursor = await connection.execute(
         "SELECT DISTINCT s.delivery_id, s.meter_id, (extract(epoch FROM s.ts) * 1000000)::int8"

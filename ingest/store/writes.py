@@ -15,7 +15,7 @@ from ingest.model import Delivery, MeterStatus, Outcome, Rejected, Resolved
 from ingest.store import deliveries, discovered, keys, quarantine, reading_writes, statuses, touched
 from ingest.store.habit import WriterHabits, new_habits
 from ingest.store.keys import digests_of
-from ingest.store.packing import microseconds
+from ingest.store.packing import all_microseconds, microseconds
 from ingest.store.reading_writes import Int64, Mask, ReadingColumns
 
 Item = tuple[Delivery, Resolved | Rejected]
@@ -55,7 +55,7 @@ async def write_batch(
     """
     if not items:
         return []
-    read_us = [microseconds(delivery.read_at) for delivery, _ in items]
+    read_us: list[int] = all_microseconds([delivery.read_at for delivery, _ in items]).tolist()
     digests = digests_of((delivery for delivery, _ in items), read_us)
     fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
     if len(fresh) == len(items):
@@ -115,7 +115,9 @@ async def _write_made(
         await statuses.insert(connection, await statuses.unsaid(connection, said) if again else said, copy=copy)
         await touched.touch(connection, earliest_us, copy=copy)
     refused = [
-        (number, delivery, reason) for number, _, delivery, made in stored if (reason := _refusal(made)) is not None
+        (number, delivery, reason)
+        for number, _, delivery, made in stored
+        if (reason := made if isinstance(made, Rejected) else made.rejected) is not None
     ]
     entries: dict[int, int] = {}
     if refused:
@@ -136,10 +138,6 @@ def _outcome(number: int, made: Resolved | Rejected, readings: int, entries: dic
 
 def _only_meter(made: Resolved | Rejected) -> int | None:
     return made.meter_ids[0] if isinstance(made, Resolved) and len(made.meter_ids) == 1 else None
-
-
-def _refusal(made: Resolved | Rejected) -> Rejected | None:
-    return made if isinstance(made, Rejected) else made.rejected
 
 
 def _columns(resolved: Sequence[Made]) -> tuple[ReadingColumns, Mask]:
