@@ -7,33 +7,27 @@ empty rows and rows of another width are left out without shifting the others.
 
 import codecs
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from ingest.errors import InvalidInputError
+from ingest.importing.excel import Numbers, Refuse, excel_columns, excel_row_count
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 # What Chinese spreadsheets save when nobody asks for UTF-8 (GBK and GB 2312 are parts of it).
 FALLBACK_ENCODING = "gb18030"
 _BLOCK_BYTES = 8 * 1024 * 1024
-_EXCEL_ROWS = 20_000
 _DELIMITERS = (",", ";", "\t")
 # ="00123" keeps zeros in a spreadsheet; an apostrophe keeps =, +, - and @ from being run (our own exports write it).
 _WRAPPED = r'^(?:="(.*)"|\'([=+\-@\t\r].*))$'
-
-# Called with the number and the fault of a row that is left out.
-Refuse = Callable[[int, str], None]
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +44,12 @@ class Batch:
 
 
 def row_count(path: Path) -> int:
-    """Rows of a file, for a progress bar: exact for Parquet, estimated from the size for text, 0 where nobody knows."""
+    """Rows of a file, for a progress bar: exact for Parquet, estimated from the size for text, as a sheet says itself
+    for Excel, 0 where nobody knows."""
     if path.suffix == ".parquet":
         return int(pyarrow.parquet.read_metadata(path).num_rows)
     if path.suffix == ".xlsx":
-        return 0
+        return excel_row_count(path)
     with path.open("rb") as file:
         sample = file.read(1 << 16)
     lines = sample.count(b"\n")
@@ -233,51 +228,7 @@ def _parquet(path: Path, rows: int, _refuse: Refuse) -> Iterator[tuple[Numbers, 
             following += batch.num_rows
 
 
-def _excel(path: Path, _rows: int, refuse: Refuse) -> Iterator[tuple[Numbers, Any]]:
-    """The first sheet. A formula counts as what the spreadsheet last made of it; one never calculated is refused."""
-    import openpyxl
-
-    shown, said = (openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False))
-    try:
-        lines = zip(*(book.worksheets[0].iter_rows(values_only=True) for book in (shown, said)), strict=False)
-        header, _ = next(lines, ((), ()))
-        names = ["" if cell is None else str(cell).strip() for cell in header]
-        if not any(names):
-            raise ValueError("the first row is empty, and it should name the columns")
-        following = 2
-        while chunk := list(islice(lines, _EXCEL_ROWS)):
-            numbers = np.arange(following, following + len(chunk))
-            following += len(chunk)
-            sound = np.array([not _uncalculated(*line) for line in chunk])
-            for number in numbers[~sound].tolist():
-                refuse(number, "a formula that was never calculated: open the file in a spreadsheet and save it")
-            kept = [line for (line, _), good in zip(chunk, sound.tolist(), strict=True) if good]
-            columns = [[_excel_text(line[n] if n < len(line) else None) for line in kept] for n in range(len(names))]
-            arrays = [pa.array(column, pa.string()) for column in columns]
-            yield numbers[sound], pa.RecordBatch.from_arrays(arrays, names=names)
-    finally:
-        shown.close()
-        said.close()
-
-
-def _uncalculated(shown: Sequence[Any], said: Sequence[Any]) -> bool:
-    return any(
-        value is None and isinstance(formula, str) and formula.startswith("=")
-        for value, formula in zip(shown, said, strict=False)
-    )
-
-
-def _excel_text(cell: Any) -> str | None:
-    if cell is None or cell == "":
-        return None
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    if hasattr(cell, "isoformat"):
-        return str(cell.isoformat())
-    return str(cell).strip()
-
-
-_READERS = {".csv": _csv, ".tsv": _csv, ".xlsx": _excel, ".parquet": _parquet}
+_READERS = {".csv": _csv, ".tsv": _csv, ".xlsx": excel_columns, ".parquet": _parquet}
 
 
 def text_rows(batch: Batch) -> Iterator[tuple[int, dict[str, str]]]:
