@@ -27,7 +27,11 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 # What a line may call its parts; the first name present counts.
 _BYTES_KEYS = ("hex", "payload_hex", "frame", "telegram", "response")
 # What people put between and before hexadecimal digits.
-_SEPARATORS = re.compile(r"[\s:,;-]+|^0[xX]")
+_SEPARATORS = re.compile(r"[\s:,;-]+|0[xX]|\\x")
+# A line that is a frame in hexadecimal instead of JSON: five bytes or more, so that no number is taken for one.
+_BARE_HEX = re.compile(rb"\s*(?:(?:0[xX]|\\x)?[0-9A-Fa-f]{2}[\s:,;-]*){5,}")
+_BOM = b"\xef\xbb\xbf"
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _PORT_KEYS = ("port", "f_port", "fPort", "fport")
 
 
@@ -87,10 +91,10 @@ def _skip_line(source: IO[bytes]) -> None:
 
 
 def answer_to_line(line: bytes, state: DecodingState) -> dict[str, Any]:
-    """``{"id", "telegrams"}`` or ``{"id", "error"}`` for one line of JSON."""
+    """``{"id", "telegrams"}`` or ``{"id", "error"}`` for one line of JSON, or of hexadecimal digits alone."""
     identity: Any = None
     try:
-        fields = _parse(line)
+        fields = {"hex": line.decode("ascii")} if _BARE_HEX.fullmatch(line) else _parse(line.removeprefix(_BOM))
         identity = fields.get("id")
         # Lines repeat telegrams; refusing a counter that stands still is for a running service.
         state.counters.clear()
@@ -165,12 +169,14 @@ def _hex(fields: dict[str, Any], name: str) -> bytes:
     text = fields[name]
     if not isinstance(text, str):
         raise ContentError("line.hex", f"{name} is no text")
-    try:
-        return bytes.fromhex(_SEPARATORS.sub("", text))
-    except ValueError:
-        digits = _SEPARATORS.sub("", text)
-        at = next((place for place, digit in enumerate(digits) if digit not in "0123456789abcdefABCDEF"), len(digits))
-        raise ContentError("line.hex", f"{name} is not hexadecimal at digit {at} of {len(digits)}", at // 2) from None
+    digits = _SEPARATORS.sub("", text)
+    at = next((place for place, digit in enumerate(digits) if digit not in _HEX_DIGITS), len(digits))
+    if at < len(digits):
+        message = f"{name} is not hexadecimal at digit {at + 1} of {len(digits)}: {digits[at]!r}"
+        raise ContentError("line.hex", message, at // 2)
+    if len(digits) % 2:
+        raise ContentError("line.hex", f"{name} has {len(digits)} digits, half a byte is missing", len(digits) // 2)
+    return bytes.fromhex(digits)
 
 
 def _is_profile(name: Any) -> bool:

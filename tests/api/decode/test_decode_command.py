@@ -231,6 +231,33 @@ def test_digits_may_be_spaced_and_payloads_may_be_objects():
     assert parsed["telegrams"][0]["records"][0]["value"] == "12.5"
 
 
+def answers_to(*lines):
+    sink = io.BytesIO()
+    decode_lines(io.BytesIO(b"\n".join(lines)), sink)
+    return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+
+def test_a_batch_takes_bare_hexadecimal_every_0x_and_the_mark_of_windows_files():
+    spelled = " ".join(f"0x{byte:02X}," for byte in FRAME)
+    found = answers_to(
+        b"\xef\xbb\xbf" + json.dumps({"id": 1, "hex": FRAME.hex()}).encode() + b"\r",
+        FRAME.hex(" ").encode(),
+        json.dumps({"id": 3, "hex": spelled}).encode(),
+        spelled.encode(),
+    )
+    assert [answer["id"] for answer in found] == [1, None, 3, None]
+    assert all(answer["telegrams"][0]["meter"]["serial"] == "12345678" for answer in found)
+
+
+def test_wrong_digits_of_a_batch_are_told_by_their_place():
+    lines = [FRAME.hex()[:-1], FRAME.hex()[:7] + "g" + FRAME.hex()[8:]]
+    errors = [one["error"] for one in answers_to(*(json.dumps({"hex": text}).encode() for text in lines))]
+    assert [(one["code"], one["offset"]) for one in errors] == [("line.hex", len(FRAME) - 1), ("line.hex", 3)]
+    assert "half a byte is missing" in errors[0]["message"]
+    assert "digit 8 of" in errors[1]["message"]
+    assert [one["error"]["code"] for one in answers_to(b"123456")] == ["json.type"]
+
+
 def test_registers_noted_by_hand_are_read_by_their_map():
     noted = {"map": "tuf-2000", "start": 4, "registers": [0x0651, 0x3F9E]}
     right, unknown, wrong = batch(
