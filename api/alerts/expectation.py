@@ -28,19 +28,40 @@ _DAY_S: Final = 86_400
 Columns = dict[str, list[Any]]
 
 
+# Bands that nobody waits for any more; a task that is held nowhere may vanish.
+_late: set[asyncio.Task[Columns]] = set()
+
+
 async def expected_band(
-    connection: AsyncConnection[Any], *, point_id: int, area_id: int, start: datetime, end: datetime
+    connection: AsyncConnection[Any],
+    *,
+    point_id: int,
+    area_id: int,
+    start: datetime,
+    end: datetime,
+    patience_s: float | None = None,
 ) -> Columns:
-    """Band of [start, end): start_at, low and high in kWh per day; columns of days that have one, oldest first."""
+    """Band of [start, end): start_at, low and high in kWh per day; columns of days that have one, oldest first.
+
+    `patience_s`: how long to wait before going on without a band. It takes milliseconds, save where a fresh install
+    still compiles the kernel.
+    """
     before = start - timedelta(days=WINDOW_DAYS + 7)
     days = await evidence.consumption_columns(connection, point_id=point_id, start=before, end=end)
     outside = await evidence.weather_columns(connection, area_id=area_id, start=before, end=end)
     states = await registry.states(connection, point_id)
+    none: Columns = {"start_at": [], "low": [], "high": []}
     if not days["start_at"] or not outside.times:
-        return {"start_at": [], "low": [], "high": []}
+        return none
     spans = [(one.start, one.end) for one in states if one.state != "active"]
     # The first call loads the compiled kernel: not in the loop that serves everybody.
-    found = await asyncio.to_thread(band_of, days, outside, spans)
+    work = asyncio.create_task(asyncio.to_thread(band_of, days, outside, spans))
+    await asyncio.wait({work}, timeout=patience_s)
+    if not work.done():
+        _late.add(work)
+        work.add_done_callback(_late.discard)
+        return none
+    found = work.result()
     kept = [at for at, day in enumerate(found["start_at"]) if day >= start]
     return {name: [values[at] for at in kept] for name, values in found.items()}
 

@@ -6,7 +6,7 @@ Rules: figures come from the stored determinants, so the page tells what the cha
 from decimal import Decimal
 from typing import Any
 
-from api.console.code_words import ADJUSTMENTS, BILL_FIGURES
+from api.console.code_words import ADJUSTMENTS, BILL_FIGURES, QUANTITY_STATES
 from api.console.frame import Html, card, figure, grid, link
 from api.console.names import actor_text
 from api.console.session import Visitor
@@ -67,7 +67,7 @@ def versions_card(visitor: Visitor, quantity: dict[str, Any], versions: list[dic
                     Html(link(str(row["version"]), f"/billing/quantities/{row['quantity_id']}"))
                     if row["quantity_id"] != quantity["quantity_id"]
                     else str(row["version"]),
-                    word(texts, row["state"]),
+                    word(texts, row["state"], QUANTITY_STATES),
                     texts.energy(_kwh(row["energy_j"]), 3),
                     word(texts, row["cause"] or "", ADJUSTMENTS),
                     texts.moment(row["created_at"]),

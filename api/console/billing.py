@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.billing import service
-from api.console.code_words import ADJUSTMENTS, GATE_REASONS
+from api.console.code_words import ADJUSTMENTS, GATE_REASONS, QUANTITY_STATES
 from api.console.frame import Html, card, empty, frame, grid, heading, link, pill, tabs
 from api.console.names import service_text
 from api.console.refusals import warn
@@ -41,7 +41,7 @@ async def billing_page(visitor: Visitor) -> None:
                             Html(link(row["code"], f"/billing/periods/{row['code']}")),
                             texts.date(row["start_date"]),
                             texts.date(row["end_date"]),
-                            Html(pill(word(texts, row["state"]), _TONES.get(row["state"], "info"))),
+                            Html(pill(word(texts, row["state"], QUANTITY_STATES), _TONES.get(row["state"], "info"))),
                         )
                         for row in periods
                     ],
@@ -87,11 +87,16 @@ async def period_page(visitor: Visitor, code: str, *, state: str = "", point: st
     with frame(visitor, code, current="/billing"):
         heading(
             texts("Period {code}", code=code),
-            f"{texts.date(period['start_date'])} – {texts.date(period['end_date'])} · {word(texts, period['state'])}",
+            f"{texts.date(period['start_date'])} – {texts.date(period['end_date'])} · "
+            f"{word(texts, period['state'], QUANTITY_STATES)}",
         )
         _tools(visitor, code, period)
         base = f"/billing/periods/{quote(code)}?state="
-        tabs([(base + name, word(texts, name or "all")) for name in ("", *_TONES)], base + state, texts("State"))
+        tabs(
+            [(base + name, word(texts, name or "all", QUANTITY_STATES)) for name in ("", *_TONES)],
+            base + state,
+            texts("State"),
+        )
         with card():
             if not rows:
                 empty(texts("No quantities here. They appear after the first assessment of a period's readings."))
@@ -117,7 +122,7 @@ def _quantity_cells(visitor: Visitor, row: dict[str, Any]) -> tuple[Any, ...]:
         texts.energy(row["energy_kwh"], 2),
         f"{texts.number(row['volume_m3'], 2)} m³" if row["volume_m3"] is not None else "–",
         texts.percent(row["share_measured"]),
-        Html(pill(word(texts, row["state"]), _TONES.get(row["state"], "info"))),
+        Html(pill(word(texts, row["state"], QUANTITY_STATES), _TONES.get(row["state"], "info"))),
         str(row["version"]),
         _why(visitor, row),
     )

@@ -119,6 +119,13 @@ GATE_REASONS: Final = {
     "share.estimated": "too much is estimated",
     "share.edited": "too much was edited",
 }
+# A billing figure's state: an open one is not yet frozen, where an open alert is not yet decided.
+QUANTITY_STATES: Final = {
+    "open": "not frozen yet",
+    "blocked": "held back",
+    "frozen": "frozen",
+    "adjustment": "adjustment",
+}
 # Why a frozen figure became another one, and which figures a bill is made of.
 ADJUSTMENTS: Final = {
     "exchange": "another meter or other dates",
@@ -201,8 +208,8 @@ ENTRY_CODES: Final = {
     "entry.zero": "no use",
 }
 TABLES: Final = (
-    GATEWAYS, LINE_ERRORS, QUARANTINE, MEDIA, DEVICE_FLAGS, GATE_REASONS, ADJUSTMENTS, BILL_FIGURES, AUDIT_ACTIONS,
-    ENTRY_CODES,
+    GATEWAYS, LINE_ERRORS, QUARANTINE, MEDIA, DEVICE_FLAGS, GATE_REASONS, QUANTITY_STATES, ADJUSTMENTS,
+    BILL_FIGURES, AUDIT_ACTIONS, ENTRY_CODES,
 )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ HOURS: Final = timedelta(days=10)
 _INDEXES: Final = {1: "heat_energy", 2: "cooling_energy", 5: "electric_energy"}
 MOMENTARY: Final = ("supply_temperature", "return_temperature", "temperature_difference", "flow")
 _POINTS: Final = 900
+# A page rather goes without a band than waits for a compiler.
+_PATIENCE_S: Final = 1.5
 _LENGTH: Final = {evidence.HOUR: timedelta(hours=1), evidence.DAY: timedelta(days=1)}
 
 
@@ -64,7 +66,9 @@ async def loaded(connection: Any, subject: Subject, start: datetime, end: dateti
         momentary=await evidence.register_series(connection, **span, quantities=MOMENTARY, points=_POINTS),
         outside=await evidence.weather_columns(connection, area_id=subject.area_id, start=start, end=end),
         neighbours=await evidence.neighbour_band(connection, **span) if near else None,
-        usual=await expected_band(connection, **span, area_id=subject.area_id) if subject.service == 1 else None,
+        usual=await expected_band(connection, **span, area_id=subject.area_id, patience_s=_PATIENCE_S)
+        if subject.service == 1
+        else None,
         spans=await info_code_spans(connection, **span),
         marks=subject.marks,
         expected=subject.expected,

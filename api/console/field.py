@@ -221,7 +221,7 @@ def _exchange_form(visitor: Visitor, point: str, current: dict[str, Any], newest
     with card(texts("Now installed: {serial}", serial=current["serial"])):
         for row in newest:
             if row["name"] in ("energy", "volume"):
-                told = f"{_number(texts, row)} {row['unit']} · {texts.moment(row['ts'])}"
+                told = f"{_number(texts, row)} {row['unit'].replace('m3', 'm³')} · {texts.moment(row['ts'])}"
                 name = word(texts, row["name"], REGISTERS)
                 ui.label(texts("Last reading, {register}: {told}", register=name, told=told)).classes(
                     "hb-muted text-sm"

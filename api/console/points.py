@@ -41,7 +41,9 @@ async def point_page(
             deliveries = await _deliveries(connection, point)
     if point is None:
         with frame(visitor, texts("Points"), current="/points"):
+            heading(texts("Points"), code)
             empty(texts("There is no point {code}. Search for it under Points.", code=code))
+            ui.html(link(texts("Points"), "/points"), sanitize=False)
         return
     with frame(visitor, code, current="/points"):
         heading(f"{code} · {point['address'] or point['building'] or point['area_name']}", _subtitle(visitor, point))

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from api.billing import explanation, service
 from api.console.adjustment import adjustment_card, bill_figures, versions_card
-from api.console.code_words import GATE_REASONS
+from api.console.code_words import GATE_REASONS, QUANTITY_STATES
 from api.console.dialogs import dialog
 from api.console.frame import card, empty, figure, frame, grid, heading
 from api.console.names import service_text
@@ -28,7 +28,7 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
         heading(
             texts("How {energy} came about", energy=texts.energy(quantity["energy_kwh"], 3)),
             f"{quantity['point']} · {service_text(texts, quantity['service'])} · "
-            f"{texts('version')} {quantity['version']} · {word(texts, quantity['state'])}",
+            f"{texts('version')} {quantity['version']} · {word(texts, quantity['state'], QUANTITY_STATES)}",
         )
         ui.button(texts("Print"), icon="print", on_click=lambda: ui.run_javascript("window.print()")).props(
             "no-caps outline"
@@ -45,6 +45,7 @@ async def quantity_page(visitor: Visitor, quantity_id: int) -> None:
                 texts("to the joule") if conserved else texts("no"),
                 tone="good" if conserved else "bad",
             )
+        with ui.element("div").classes("hb-figures"):
             bill_figures(visitor, quantity)
         adjustment_card(visitor, quantity)
         _sums(visitor, sums)
