@@ -1,7 +1,8 @@
-"""The extended link layer of wireless telegrams (CI 8C-8F): access, a second address, encryption by AES-CTR.
+"""The extended link layer of wireless telegrams (CI 8C-8F): access, the receiver's address, encryption by AES-CTR.
 
-8C: control, access number. 8D: these, session number, payload CRC. 8E and 8F: the same with the meter's own address
-between. The payload CRC is encrypted with the payload: it tells whether the key was right.
+8C: control, access number. 8D: these, session number, payload CRC. 8E and 8F: the same with the address of the receiver
+between: whose message it is, the link address before says. The payload CRC is encrypted with the payload: it tells
+whether the key was right.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ _ENCRYPTION_SHIFT: Final = 29
 
 @dataclass(frozen=True, slots=True)
 class ExtendedLink:
-    """Fields of the layer. `address` is the second link address or None; `session` is as sent, None without one."""
+    """Fields of the layer. `address` is the receiver's or None; `session` is as sent, None without one."""
 
     communication_control: int
     access_number: int
@@ -73,11 +74,13 @@ def payload_opened(link: ExtendedLink, link_address: bytes, data: bytes, key: by
         raise SecurityError("security.unsupported", f"link encryption {link.encryption}, byte {base}", base)
     if key is None:
         return None
-    vector = ctr_vector(link.address or link_address, link.communication_control, link.session)
-    data = ctr_applied(key, vector, data)
-    if crc(data[2:]) != int.from_bytes(data[:2], "little"):
-        raise SecurityError("key.wrong", f"payload CRC wrong after decryption, byte {base}", base)
-    return data[2:]
+    # The sender's address makes the vector; some take the one that stands in the layer itself.
+    for address in (link_address, link.address):
+        if address is not None:
+            plain = ctr_applied(key, ctr_vector(address, link.communication_control, link.session), data)
+            if crc(plain[2:]) == int.from_bytes(plain[:2], "little"):
+                return plain[2:]
+    raise SecurityError("key.wrong", f"payload CRC wrong after decryption, byte {base}", base)
 
 
 def bytes_from_extended_link(link: ExtendedLink, link_address: bytes, payload: bytes, key: bytes | None) -> bytes:
@@ -95,7 +98,5 @@ def bytes_from_extended_link(link: ExtendedLink, link_address: bytes, payload: b
     if link.encryption:
         if key is None:
             raise ValueError("the session number announces encryption, but there is no key")
-        data = ctr_applied(
-            key, ctr_vector(link.address or link_address, link.communication_control, link.session), data
-        )
+        data = ctr_applied(key, ctr_vector(link_address, link.communication_control, link.session), data)
     return head + link.session + data

@@ -139,7 +139,7 @@ def _wireless(frame: bytes, message: Message, form: str | None) -> Telegram:
     if ci in EXTENDED_LAYOUTS:
         inner = _extended(ci, data, base, message)
         if inner is None:
-            meter = meter_from_link_bytes(message.link_address or link.address)
+            meter = meter_from_link_bytes(link.address)
             return closed_telegram(message, meter, message.access_number, None, base)
         data, base = inner
         ci, data, base = data[0], data[1:], base + 1
@@ -154,7 +154,8 @@ def _extended(ci: int, data: bytes, base: int, message: Message) -> tuple[bytes,
     link = message.link_address or b""
     message.access_number = layer.access_number
     message.details["extended_link"] = f"{ci:02x}"
-    message.link_address = layer.address or link
+    if layer.address is not None:
+        message.details["receiver"] = meter_from_link_bytes(layer.address).serial
     if layer.encryption:
         message.details["encryption"] = "ctr"
     if layer.session is not None:

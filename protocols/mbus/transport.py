@@ -53,6 +53,9 @@ APPLICATIONS: Final = {
     0x79: Application(Header.NONE, Body.COMPACT),
     0x7A: Application(Header.SHORT, Body.RECORDS),
     0x7B: Application(Header.SHORT, Body.COMPACT),
+    # Acknowledgements and the like: a header, mostly without anything behind it.
+    0x8A: Application(Header.SHORT, Body.RECORDS),
+    0x8B: Application(Header.LONG, Body.RECORDS),
 }
 
 

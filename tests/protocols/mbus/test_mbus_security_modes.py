@@ -14,6 +14,7 @@ from protocols.mbus import (
     wireless_telegram,
 )
 from protocols.mbus.building import padded
+from protocols.mbus.extended import ExtendedLink, bytes_from_extended_link
 from protocols.mbus.frame import LongFrame
 from protocols.mbus.header import ShortHeader, link_bytes_from_meter
 from protocols.mbus.sealing import fragments_from_message
@@ -111,6 +112,37 @@ def test_a_makers_own_mode_keeps_what_cannot_be_read() -> None:
     frame = bytearray(wireless_telegram(METER, RECORDS))
     frame[MODE_AT] = 1
     assert telegram_from_frame(bytes(frame)).records == PLAIN
+
+
+GATEWAY = MeterId("00000001", "ABC", 1, "other")
+
+
+@pytest.mark.parametrize("session", [None, bytes.fromhex("10000000"), bytes.fromhex("10000020")])
+def test_the_address_in_the_extended_link_layer_is_the_receivers(session: bytes | None) -> None:
+    link, receiver = link_bytes_from_meter(METER), link_bytes_from_meter(GATEWAY)
+    layer = ExtendedLink(0x20, 77, receiver, session)
+    frame = WirelessFrame(0x44, link, bytes_from_extended_link(layer, link, b"\x78" + RECORDS, KEY)).to_bytes()
+    telegram = telegram_from_frame(frame, KEY)
+    assert (telegram.meter, telegram.records, telegram.access_number) == (METER, PLAIN, 77)
+    assert telegram.details["receiver"] == "00000001"
+    assert telegram.details["extended_link"] == f"{layer.ci:02x}"
+
+
+def test_a_vector_of_the_address_in_the_layer_opens_too() -> None:
+    link, other = link_bytes_from_meter(METER), link_bytes_from_meter(GATEWAY)
+    layer = ExtendedLink(0x20, 77, other, bytes.fromhex("10000020"))
+    frame = WirelessFrame(0x44, link, bytes_from_extended_link(layer, other, b"\x78" + RECORDS, KEY)).to_bytes()
+    assert telegram_from_frame(frame, KEY).records == PLAIN
+    assert _code(frame, bytes(16))[0] == "key.wrong"
+
+
+@pytest.mark.parametrize(
+    ("ci", "header"), [(0x8A, b"\x07\x04\x00\x00"), (0x8B, bytes.fromhex("785634122d2c340407040000"))]
+)
+def test_an_acknowledgement_of_a_meter_has_a_header_and_no_records(ci: int, header: bytes) -> None:
+    telegram = telegram_from_frame(WirelessFrame(0x00, link_bytes_from_meter(METER), bytes((ci,)) + header).to_bytes())
+    assert (telegram.meter, telegram.records) == (METER, ())
+    assert (telegram.access_number, telegram.status) == (7, 4)
 
 
 HIGH_FIRST = bytes.fromhex("12345678 2C2D 01 07 09 04 0000 0C1300001013 041304030201 0D780444434241 026C151F 0F0102")

@@ -274,9 +274,6 @@ def test_a_format_signature_is_the_crc_of_the_layout():
 def test_an_extended_link_layer_gives_the_access_number(form):
     data = wireless_telegram(METER, RECORDS, form=form, extended=ExtendedLink(0x20, 77))
     assert telegram_from_frame(data).records == PLAIN
-    far = ExtendedLink(0x20, 77, bytes.fromhex("2d2c785634123404"))
-    data = wireless_telegram(MeterId("00000001", "ABC", 1, "other"), RECORDS, form=form, extended=far)
-    assert telegram_from_frame(data).meter == METER
 
 
 @pytest.mark.parametrize("form", ["A", "B"])
