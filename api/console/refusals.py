@@ -86,8 +86,7 @@ TEMPLATES: Final[tuple[str, ...]] = (
     "only an M-Bus can be searched",
     "the gateway closed the connection",
     "the line is closed",
-    "{n} bytes that are no frame",
-    "no whole frame among {n} bytes",
+    "bytes that are no frame",
     "discovered meter {n} is {state} already",
     # billing
     "the period {code} exists already",
