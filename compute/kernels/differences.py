@@ -30,7 +30,10 @@ RESCALED = int(Quality.RESCALED)
 UNUSABLE = STALE | GARBAGE | DUPLICATE | UNIT
 
 GARBAGE_READINGS = 3
-GARBAGE_US = 1_800_000_000
+# As long as three readings of an hourly meter.
+GARBAGE_US = 3 * 3_600_000_000
+# Kept readings that tell the usual pace.
+PACE_READINGS = 8
 ROLLOVER_SHARE = 0.95
 # A spike must stand out this much against the advance it interrupts, else a fall is for a person.
 SPIKE_RATIO = 20
@@ -101,9 +104,14 @@ def unit_ratio(before: int, after: int) -> bool:
 
 
 @compiled
-def recovers(readings: Readings, at: int, last_time: int, last_value: int, limits: Limits) -> bool:
-    """V7 b: whether the value before the fall at `at` is passed again within three readings or half an hour."""
-    n = len(readings.times)
+def recovers(readings: Readings, at: int, kept: Int64, values: Int64, m: int, limits: Limits) -> bool:
+    """V7 b: whether the value before the fall at `at` is passed again within three readings or three hours, and by more
+    than use at the usual pace makes up for.
+    """
+    n, last_time, last_value = len(readings.times), readings.times[kept[m - 1]], values[m - 1]
+    first = max(m - 1 - PACE_READINGS, 0)
+    span = last_time - readings.times[kept[first]]
+    pace = (last_value - values[first]) / span if span > 0 else 0.0
     for later in range(at + 1, n):
         if later > at + GARBAGE_READINGS and readings.times[later] - readings.times[at] > GARBAGE_US:
             return False
@@ -112,6 +120,9 @@ def recovers(readings: Readings, at: int, last_time: int, last_value: int, limit
             continue
         # Without a known rate an upward spike further on must not pass for a recovery.
         near = limits.rate > 0.0 or value - last_value <= max(1000, last_value - readings.counts[at])
+        carried_on = last_value + pace * (readings.times[later] - last_time)
+        began_anew = readings.counts[at] + pace * (readings.times[later] - readings.times[at])
+        near = near and abs(value - carried_on) <= 2.0 * abs(value - began_anew)
         if near and reachable(value - last_value, readings.times[later] - last_time, limits.rate):
             return True
     return False
@@ -163,7 +174,7 @@ def fall(readings: Readings, at: int, kept: Int64, values: Int64, m: int, limits
     last = kept[m - 1]
     if values[m - 1] - readings.counts[at] == 1:
         return JITTER
-    if recovers(readings, at, readings.times[last], values[m - 1], limits):
+    if recovers(readings, at, kept, values, m, limits):
         return GARBAGE
     if limits.capacity > 0 and values[m - 1] > ROLLOVER_SHARE * limits.capacity:
         wrapped = limits.capacity - values[m - 1] + readings.counts[at]

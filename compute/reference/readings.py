@@ -41,10 +41,10 @@ class Judged:
     verdict: list[int] = field(default_factory=list)
 
     def following(self, at: int) -> list[int]:
-        """Positions after `at` within three readings or half an hour, whichever is longer."""
+        """Positions after `at` within three readings or three hours, whichever is longer."""
         result = []
         for later in range(at + 1, len(self.times)):
-            if later > at + 3 and self.times[later] - self.times[at] > 1_800_000_000:
+            if later > at + 3 and self.times[later] - self.times[at] > 3 * 3_600_000_000:
                 break
             result.append(later)
         return result
@@ -117,7 +117,11 @@ def _fall(state: Judged, at: int) -> int:
         if state.flags[later] & UNUSABLE or not before <= value < meter.limit:
             continue
         near = meter.rate > 0 or value - before <= max(1000, before - count)
-        if near and meter.delivers(value - before, state.times[later] - state.times[last]):
+        if (
+            near
+            and not _made_up(state, at, later)
+            and meter.delivers(value - before, state.times[later] - state.times[last])
+        ):
             return int(GARBAGE)
     if meter.capacity > 0 and before > 0.95 * meter.capacity:
         wrapped = meter.capacity - before + count
@@ -128,6 +132,19 @@ def _fall(state: Judged, at: int) -> int:
     if _spike(state, at):
         return 0
     return int((UNIT if changed_unit(before, count) else RESET) | FAILED)
+
+
+def _made_up(state: Judged, at: int, later: int) -> bool:
+    """Whether use at the pace of the last eight kept readings, rather than a recovery, leads from the fallen index to a
+    later one.
+    """
+    last, before = state.kept[-1]
+    first, value = state.kept[max(len(state.kept) - 9, 0)]
+    span = state.times[last] - state.times[first]
+    pace = (before - value) / span if span > 0 else 0.0
+    carried_on = before + pace * (state.times[later] - state.times[last])
+    began_anew = state.counts[at] + pace * (state.times[later] - state.times[at])
+    return abs(state.counts[later] - carried_on) > 2.0 * abs(state.counts[later] - began_anew)
 
 
 def _rise(state: Judged, at: int) -> int:

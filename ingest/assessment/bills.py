@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from compute.billing import Gate
 from compute.quality import Quality
-from compute.scene import Hourly
-from ingest.assessment.rows import Computed, computed
-from ingest.store.consumption import HOUR, UNKNOWN
+from ingest.assessment.rows import Computed
+from ingest.store.consumption import UNKNOWN
 from ingest.store.packing import microseconds
 
 Int64 = NDArray[np.int64]
@@ -86,21 +85,19 @@ def _span(code: str, first: date, last: date, zone: ZoneInfo, settings: Mapping[
 
 def compare(
     point_ids: Sequence[int],
-    old: Hourly,
-    new: Hourly,
+    before: Computed,
+    after: Computed,
     mine: Bool,
     spans: Sequence[Span],
     since_us: int,
     into: Differences,
 ) -> None:
-    """Add the differences of two results for the same points and hours. `mine`: (p,) rows that are compared;
-    `since_us`: hours before it were only learned from.
+    """Add the differences of two computations of the same points and hours, `after` being `before` where they are the
+    same. `mine`: (p,) rows that are compared; `since_us`: hours before it were only learned from.
     """
-    before = computed(old, HOUR)
-    after = before if new is old else computed(new, HOUR)
     fresh = slice(int(np.searchsorted(before.bounds, since_us)), None)
     into.hours += int(before.inside[mine, fresh].sum())
-    if new is not old:
+    if after is not before:
         into.intervals_changed += int(_differing(before, after)[mine, fresh].sum())
         change = np.abs(_energy(after)[mine, fresh] - _energy(before)[mine, fresh])
         into.moved_kwh += float(change.sum()) / J_PER_KWH
@@ -108,7 +105,7 @@ def compare(
         low, high = np.searchsorted(before.bounds, (span.start_us, span.end_us))
         hours = slice(int(low), int(min(high, before.inside.shape[1])))
         into.bills += int((mine & before.inside[:, hours].any(axis=1)).sum())
-        if new is old:
+        if after is before:
             continue
         for row in np.flatnonzero(mine & _differing(before, after)[:, hours].any(axis=1)):
             first, second = _bill(before, int(row), hours, span), _bill(after, int(row), hours, span)

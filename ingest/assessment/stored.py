@@ -54,29 +54,40 @@ def history_of(connection: Connection[Any], places: Sequence[Place], whole: Grid
 
 
 def last_years(
-    connection: Connection[Any], zone: str, places: Sequence[Place], area_rows: Mapping[int, int], days: Days
+    connection: Connection[Any],
+    zone: str,
+    places: Sequence[Place],
+    area_rows: Mapping[int, int],
+    days: Days,
+    rows: NDArray[np.int64],
 ) -> list[YearAgo | None]:
-    """The days 52 weeks before those of the view for each place, None where nothing is stored of them."""
+    """The days 52 weeks before those of the view for each place, None where nothing is known of them.
+
+    `rows`: (p,) of the places in the view, which knows of days that are not stored yet.
+    """
     own = ZoneInfo(zone)
     first, last = (instant_of(int(days.bounds[at])).astimezone(own).date() - YEAR for at in (0, -2))
     before = grid_of(zone, first, last)
     stored, weather = _days_of(connection, places, before), weather_of(connection, area_rows, before)
     degrees = [degree_days(outdoor, before.days, Season().base_c) for outdoor in weather]
     energy = np.where(stored.usable, stored.energy_kwh, np.nan)
+    fresh = np.where(days.usable[rows], days.energy_kwh[rows], np.nan)[:, : -YEAR.days]
+    if fresh.shape[1]:
+        energy[:, YEAR.days :] = np.where(np.isfinite(fresh), fresh, energy[:, YEAR.days :])
+    known = [bool(np.isfinite(own).any()) for own in energy]
     return [
-        YearAgo(energy[at], degrees[area_rows[place.newest["area_id"]]]) if stored.present[at] else None
+        YearAgo(energy[at], degrees[area_rows[place.newest["area_id"]]]) if known[at] else None
         for at, place in enumerate(places)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredDays:
-    """Stored days of p places, (p, d) each, NaN where unknown; `present`: (p,) places that have any."""
+    """Stored days of p places, (p, d) each, NaN where unknown."""
 
     energy_kwh: Float64
     volume_m3: Float64
     usable: Bool
-    present: Bool
 
 
 def _days_of(connection: Connection[Any], places: Sequence[Place], whole: Grid) -> _StoredDays:
@@ -86,7 +97,6 @@ def _days_of(connection: Connection[Any], places: Sequence[Place], whole: Grid) 
     stored = load_current(connection, points, DAY, begin, end, services=services)
     shape = (len(places), len(whole.days) - 1)
     energy, volume, usable = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.bool_)
-    present = np.zeros(len(places), np.bool_)
     if len(stored):
         keys = stored["point_id"].astype(np.int64) * 8 + stored["service"]
         numbers, inverse = np.unique(keys, return_inverse=True)
@@ -97,5 +107,4 @@ def _days_of(connection: Connection[Any], places: Sequence[Place], whole: Grid) 
         energy[row, column] = np.where(stored["energy_j"] == UNKNOWN, np.nan, stored["energy_j"] / 3.6e6)
         volume[row, column] = np.where(stored["volume_ml"] == UNKNOWN, np.nan, stored["volume_ml"] / 1e6)
         usable[row, column] = (stored["flags"] & UNUSABLE) == 0
-        present[row] = True
-    return _StoredDays(energy, volume, usable, present)
+    return _StoredDays(energy, volume, usable)

@@ -11,18 +11,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
 from compute import engine
+from compute.estimation_beyond import BeyondLimits
 from compute.findings import Finding
 from compute.first_stage import every_threshold
 from compute.rules import RuleSet, Settings
 from compute.scene import Hourly
+from ingest.assessment.beyond import Waiting, laid_over, needy, waiting_of
 from ingest.assessment.bills import BillChange, Differences, Span, compare, spans_of
 from ingest.assessment.loading import Place, places_of
+from ingest.assessment.rows import Computed, computed
 from ingest.assessment.zone import HISTORY, Zone
 from ingest.errors import NotFoundError
 from ingest.store import series
+from ingest.store.consumption import HOUR
 from ingest.store.database import connect_sync
 from ingest.store.packing import microseconds
 
@@ -153,6 +158,15 @@ def _silent(what: str, done: int, whole: int) -> None:
     """No progress shown."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is compared in a zone: (p,) places, billing periods, and from when on."""
+
+    mine: NDArray[np.bool_]
+    spans: Sequence[Span]
+    since_us: int
+
+
 class _Tried:
     """One trial over all zones."""
 
@@ -191,12 +205,29 @@ class _Tried:
         mine = np.zeros(len(places), np.bool_)
         mine[rows] = True
 
+        asked = _Asked(mine, _within(spans, begin), microseconds(begin))
+        held: list[tuple[Waiting, Waiting]] = []
+        least = min(sets[int(number)].of("beyond", BeyondLimits).least_h for sets in variants for number in sets)
+
         def watch(results: Sequence[Hourly]) -> None:
-            own = results[0].rows
-            ids = [places[at].point_id for at in own]
-            compare(ids, results[0], results[1], mine[own], _within(spans, begin), microseconds(begin), self.sums)
+            old, new = results
+            own = [places[at] for at in old.rows]
+            needs = needy(own, old, zone.switches, least) | needy(own, new, zone.switches, least)
+            if (needs & mine[old.rows]).any():
+                # What no index covers needs the days of the others: compared when they are known.
+                since = np.zeros(len(own), np.int64)
+                held.append((waiting_of(own, old, since, needs), waiting_of(own, new, since, needs)))
+            before = computed(old, HOUR)
+            after = before if new is old else computed(new, HOUR)
+            self._compare(own, before, after, asked, mine[old.rows] & ~needs)
 
         old_days, new_days = zone.replay(begin - HISTORY, variants, watch)
+        for pair in held:
+            old_rows, new_rows = (
+                laid_over(computed(one.hourly, HOUR), HOUR, one.hourly.grid.days, zone.beyond(one, days, sets)[0])
+                for one, days, sets in zip(pair, (old_days, new_days), variants, strict=True)
+            )
+            self._compare(pair[0].places, old_rows, new_rows, asked, mine[pair[0].hourly.rows])
         self.progress("judging", len(places), len(places))
         judged = []
         for days, sets in zip((old_days, new_days), variants, strict=True):
@@ -204,6 +235,12 @@ class _Tried:
             judged.append([item for item in found if mine[item.point] and item.to_us > microseconds(begin)])
         self._collect(judged[0], judged[1], [place.point_id for place in places])
         self.points += len(rows)
+
+    def _compare(
+        self, places: Sequence[Place], before: Computed, after: Computed, asked: "_Asked", mine: NDArray[np.bool_]
+    ) -> None:
+        ids = [place.point_id for place in places]
+        compare(ids, before, after, mine, asked.spans, asked.since_us, self.sums)
 
     def _collect(self, old: Sequence[Finding], new: Sequence[Finding], ids: Sequence[int]) -> None:
         self.before.update(item.kind.value for item in old)

@@ -35,10 +35,10 @@ from ingest.assessment.loading import Place, grid_of, points_table, registers_of
 from ingest.assessment.readings import inputs_of
 from ingest.assessment.rows import changes, computed
 from ingest.assessment.stored import history_of, last_years, weather_of
-from ingest.assessment.windows import trusted_from, window_start
+from ingest.assessment.windows import LOOK_BACK, trusted_from, window_start
 from ingest.store import series
 from ingest.store.consumption import DAY, HOUR, write_versions
-from ingest.store.estimates import drop_inputs, load_switches, write_inputs
+from ingest.store.estimates import EstimateInput, drop_inputs, load_switches, write_inputs
 from ingest.store.packing import instant_of, microseconds
 
 Int64 = NDArray[np.int64]
@@ -121,6 +121,8 @@ class Zone:
         `variants`: rule set number -> thresholds; `watch` sees the hours of each chunk of places, one result a variant
         (the same object where the first stage is the same).
         """
+        # Readings after a change of the unit tell their unit only together with it.
+        start = min([start, *(since - LOOK_BACK for since in self.unit_changes.values())])
         whole = self._grid(max(start, self.beginning))
         parts: list[list[Hourly]] = [[] for _ in variants]
         for rows, inputs in self._loaded(whole, range(len(self.places))):
@@ -214,17 +216,22 @@ class Zone:
     def _write_waiting(self, days: Days) -> None:
         """The places with holes, now that the days of the others are known."""
         for one in self.waiting:
-            years = last_years(self.connection, self.name, one.places, self.area_rows, days)
-            filled, made = [], []
-            for at, place in enumerate(one.places):
-                limits = self.sets[int(self.rule_set_of[one.hourly.rows[at]])].of("beyond", BeyondLimits)
-                until = self.switches.get(place.newest["meter_id"])
-                part, inputs = fill_row(place, one.hourly, at, days, years[at], until, limits)
-                filled.append(part)
-                made += inputs
+            filled, made = self.beyond(one, days, self.sets)
             self._write(one.places, one.hourly, one.write_from, one.hourly.rows, filled)
             since = [(place.point_id, place.service, instant_of(int(one.hourly.grid.hours[0]))) for place in one.places]
             write_inputs(self.connection, made, since, self.run_id)
+
+    def beyond(self, one: Waiting, days: Days, sets: Mapping[int, RuleSet]) -> tuple[list[Filled], list[EstimateInput]]:
+        """What no index covers of places that waited for the `days` of the others, under the rule sets `sets`."""
+        years = last_years(self.connection, self.name, one.places, self.area_rows, days, one.hourly.rows)
+        filled, made = [], []
+        for at, place in enumerate(one.places):
+            limits = sets[int(self.rule_set_of[one.hourly.rows[at]])].of("beyond", BeyondLimits)
+            until = self.switches.get(place.newest["meter_id"])
+            part, inputs = fill_row(place, one.hourly, at, days, years[at], until, limits)
+            filled.append(part)
+            made += inputs
+        return filled, made
 
     def _under(self, inputs: Inputs, rows: Int64, sets: Mapping[int, RuleSet] | None = None) -> Inputs:
         """The inputs of `rows` under the first-stage thresholds of their rule sets."""

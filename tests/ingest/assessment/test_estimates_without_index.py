@@ -133,3 +133,33 @@ def test_a_switch_carries_a_dead_meter_on_until_it_expires(fleet: Any, house: An
     fleet.connection.execute("DELETE FROM extrapolation")
     assess(fleet.url, now=made["now"] + timedelta(minutes=3), full=True)
     assert fleet.rows(SUM, "P0", 1)[0][1] == 0
+
+
+def test_the_same_weeks_of_last_year_fill_a_hole_by_degree_days(fleet: Any, start: datetime) -> None:
+    """One point read once a day for two years: 10 degree days a day in the first, 15 in the second."""
+    length, died, exchanged = 2 * 364, 364 + 200, 364 + 206
+    days = [start + timedelta(days=n) for n in range(length + 1)]
+    # Two days of last year's week use more: the period counts, not the year's mean.
+    used = [2000 if n in (201, 202) else 1000 if n < 364 else 1500 for n in range(length)]
+    index = [sum(used[:n]) for n in range(length + 1)]
+    point, first, second = fleet.add_point("P0"), fleet.add_meter("old"), fleet.add_meter("new")
+    fleet.install(point, first["meter"], start - timedelta(days=1), days[exchanged])
+    fleet.install(point, second["meter"], days[exchanged])
+    fleet.read(first["energy"], [(days[n], index[n]) for n in range(died + 1)])
+    fleet.read(second["energy"], [(days[n], index[n] - index[exchanged]) for n in range(exchanged, length + 1)])
+    fleet.connection.execute(
+        "INSERT INTO weather (area_id, ts, temperature_c) SELECT 1, ts, CASE WHEN ts < %(turn)s THEN 8 ELSE 3 END"
+        " FROM generate_series(%(start)s::timestamptz, %(end)s, interval '1 hour') AS ts",
+        {"start": start, "turn": days[364], "end": days[-1]},
+    )
+    now = days[-1] + timedelta(minutes=1)
+    assess(fleet.url, now=now)
+    ((method, energy, doubt, inputs),) = fleet.rows(MADE)
+    last_year = sum(used[200:206]) / 100
+    assert (method, energy) == (int(Method.LAST_YEAR), pytest.approx(last_year * 1.5))
+    assert doubt == pytest.approx(0.25 * energy)
+    assert inputs["last_year_kwh"] == pytest.approx(last_year)
+    assert (inputs["hdd_last_year_k"], inputs["hdd_k"]) == (pytest.approx(60), pytest.approx(90))
+    whole, beyond, missing = fleet.rows(SUM, "P0", 2)[0]
+    assert (whole - beyond, missing) == ((index[-1] - index[exchanged] + index[died]) * COUNT_J, 0)
+    assert assess(fleet.url, now=now + timedelta(minutes=1), full=True).changed == 0
