@@ -12,7 +12,8 @@ from typing import Any
 
 from protocols.cjt188.dialects import Dialect, dialect_from_table, dialect_named
 from protocols.errors import ProfileError
-from protocols.modbus.map import ModbusMap, map_from_tables
+from protocols.modbus.map import ModbusMap
+from protocols.modbus.map_tables import map_from_tables
 from protocols.profile import SEVERITIES, Detection, MeterProfile, Sample, StatusBit
 from protocols.profile_history import HistoryRule
 from protocols.profile_registers import STANDARD, Refinement, RegisterRule
