@@ -138,7 +138,9 @@ def _masks(days: Days, limits: Jump, expected: Float64, excess: Float64) -> tupl
 def _warm(limits: Jump, expected: Float64, excess: Float64, sigma: Float64, able: Bool) -> Bool:
     """Days at whose end the water has come back warmer for days, and the excess of all of them is beyond chance."""
     n = limits.warm_days
-    total = trailing_sum(np.where(able, np.nan_to_num(excess), 0.0), n)
+    # One day far out is no warm week: a day counts for its band at most.
+    most = np.minimum(np.nan_to_num(excess), limits.robust_z * np.nan_to_num(sigma))
+    total = trailing_sum(np.where(able, most, 0.0), n)
     due = trailing_sum(np.where(able, np.nan_to_num(expected), 0.0), n)
     # Days that spread by chance spread together by the root of their squares.
     spread = np.sqrt(trailing_sum(np.where(able, np.nan_to_num(sigma), 0.0) ** 2, n))
@@ -174,7 +176,10 @@ def _findings(
     sigma = np.where(np.isfinite(days.sigma_kwh), days.sigma_kwh, np.inf)
     found = []
     for row, first, end in runs(mask, bridge=1):
-        begin = max(0, first - max((lead.get(name, 0) for name, way in ways.items() if way[row, first]), default=0))
+        alone = ways["day"][row, first] or impossible[row, first]
+        begin = (
+            first if alone else max(0, first - max(lead.get(name, 0) for name, way in ways.items() if way[row, first]))
+        )
         span = slice(begin, end)
         over = float(np.sum(np.maximum(excess[row, span], 0.0)))
         peak = begin + int(np.argmax(excess[row, span]))

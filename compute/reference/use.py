@@ -150,7 +150,9 @@ def jump(town: Town, limits: Jump) -> list[Told]:
         rise = [value if known(value) else or_zero(flat.energy_kwh[d]) for d, value in enumerate(excess)]
         due = [or_zero(value) for value in expected]
         for first, end in stretches([any(way[d] for way in ways.values()) for d in town.days], 1):
-            begin = max(0, first - max(lead.get(name, 0) for name, way in ways.items() if way[first]))
+            alone = ways["day"][first] or ways["impossible"][first]
+            back = 0 if alone else max(lead.get(name, 0) for name, way in ways.items() if way[first])
+            begin = max(0, first - back)
             peak = max(range(begin, end), key=lambda d: rise[d])
             band = limits.robust_z * flat.sigma_kwh[peak] if known(flat.sigma_kwh[peak]) else 0.0
             severity = "critical" if 100.0 * rise[peak] / max(due[peak], 1e-9) > limits.fail_percent else "warning"
@@ -215,7 +217,7 @@ def _comes_back_warm(flat: Flat, d: int, limits: Jump, use: tuple[list[float], l
     if len(days) < limits.warm_days or not all(back[e] for e in days):
         return False
     expected, excess = use
-    more = total([excess[e] for e in days])
+    more = total([min(excess[e], limits.robust_z * flat.sigma_kwh[e]) for e in days])
     chance = math.sqrt(total([flat.sigma_kwh[e] ** 2 for e in days]))
     return (
         more > limits.warm_share_percent / 100.0 * total([expected[e] for e in days]) and more > limits.warm_z * chance
