@@ -50,18 +50,27 @@ class Plan(NamedTuple):
 
 
 @compiled
-def fill(readings: Readings, segments: Segments, plan: Plan, scratch: Anchors, verdict: Int32, out: Intervals) -> None:
-    """Totals and bits of a block, gaps shaped. `scratch`, `verdict`: room for the readings of one point, of the
-    block.
+def fill_point(
+    readings: Readings, segments: Segments, point: int, plan: Plan, scratch: Anchors, verdict: Int32, out: Intervals
+) -> None:
+    """Totals and bits of one point, gaps shaped, to its row of `out`. `scratch`, `verdict`: room for the readings of
+    one point, of the block.
     """
-    steps = np.empty(64, np.int64)
+    m = chain(readings, segments, point, scratch, verdict)
+    anchors = Anchors(scratch.times[:m], scratch.totals[:m], scratch.flags[:m])
+    usual = plan.cadences_us[point]
+    if usual <= 0:
+        usual = cadence(anchors.times, np.empty(64, np.int64))
+    totals, bits, method = out.totals[point], out.bits[point], out.method[point]
+    resample(anchors, plan.bounds, usual, totals, bits, method)
+    shape_gaps(anchors, plan.bounds, plan.calendar, plan.area[point], totals, bits, method)
+
+
+@compiled
+def fill(readings: Readings, segments: Segments, plan: Plan, scratch: Anchors, verdict: Int32, out: Intervals) -> None:
+    """`fill_point` for every point of a block."""
     for point in range(len(segments.point_offsets) - 1):
-        m = chain(readings, segments, point, scratch, verdict)
-        anchors = Anchors(scratch.times[:m], scratch.totals[:m], scratch.flags[:m])
-        usual = plan.cadences_us[point] if plan.cadences_us[point] > 0 else cadence(anchors.times, steps)
-        totals, bits, method = out.totals[point], out.bits[point], out.method[point]
-        resample(anchors, plan.bounds, usual, totals, bits, method)
-        shape_gaps(anchors, plan.bounds, plan.calendar, plan.area[point], totals, bits, method)
+        fill_point(readings, segments, point, plan, scratch, verdict, out)
 
 
 def plan_of(

@@ -30,16 +30,17 @@ from compute.anomalies import (
     undercooling,
     zero,
 )
-from compute.consumption import Intervals, consume, empty_intervals, plan_of
+from compute.consumption import Intervals, consume, empty_intervals, plan_of, readings_of, segments_of
 from compute.days import Days
 from compute.findings import Finding
 from compute.first_stage import FirstStage
 from compute.incidents import causes
 from compute.kernels.compiled import Float64, Int64
-from compute.kernels.daily import cut, day_figures, empty_figures
-from compute.kernels.heat import Measured, Temperatures, cut_heat, empty_heat, heat_figures
+from compute.kernels.daily import DayFigures, empty_figures
+from compute.kernels.heat import Temperatures, empty_heat
 from compute.kernels.thermal import water_table
 from compute.memory import keep_freed
+from compute.point_hours import Mounting, Register, block_hours, rows_of
 from compute.quality import Quality
 from compute.rescaling import rescaled
 from compute.rules import Rule, RuleSet
@@ -48,7 +49,6 @@ from compute.season import Season
 from compute.series import Grid, IndexSeries, last_times
 from compute.validation import heat_sums, interval_size, long_estimation, siblings, size
 from compute.validation.interval_size import off_grid
-from compute.validation.limits import mark_hours
 from compute.view import J_PER_KWH, ML_PER_M3, daily_mean, days_of
 
 UNCOVERED = int(Quality.MISSING | Quality.PARTIAL)
@@ -147,23 +147,29 @@ def _stages(inputs: Inputs, start: int, stop: int) -> Iterator[tuple[slice, Firs
 
 
 def _block(inputs: Inputs, result: Hourly, own: slice, stage: FirstStage, table: Float64, outdoor: Float64) -> None:
-    """Everything of the points of a slice, while their hours are in the cache."""
+    """Everything of the points of a slice."""
     start, stop = own.start, own.stop
     points, grid = inputs.points, inputs.grid
     plan = plan_of(
         grid, stop - start, cadences_us=points.cadence_us[own], area=np.maximum(points.area[own], 0),
         outdoor_c=outdoor, gaps=stage.gaps,
     )  # fmt: skip
-    for series, out, figures, step, design in (
-        (inputs.energy, result.energy, result.energy_days, points.energy_step_kwh * J_PER_KWH, points.design_load_kw),
-        (inputs.volume, result.volume, result.volume_days, points.volume_step_m3 * ML_PER_M3, points.qp_m3h),
-    ):
-        block = Intervals(out.totals[own], out.bits[own], out.method[own])
-        consume(rescaled(series.select(start, stop)), plan, block)
-        scale = J_PER_KWH if out is result.energy else ML_PER_M3
-        mark_hours(block.totals, block.bits, grid.days, step[own], np.nan_to_num(design[own]) * scale, stage.hours)
-        day_figures(block.totals, block.bits, grid.days, cut(figures, start, stop))
-    _heat(inputs, result, own, table)
+    supply, back = inputs.supply_c.select(start, stop), inputs.return_c.select(start, stop)
+    block_hours(
+        _register(
+            inputs.energy.select(start, stop), points.energy_step_kwh[own] * J_PER_KWH,
+            points.design_load_kw[own] * J_PER_KWH, rows_of(result.energy, own), rows_of(result.energy_days, own),
+        ),
+        _register(
+            inputs.volume.select(start, stop), points.volume_step_m3[own] * ML_PER_M3, points.qp_m3h[own] * ML_PER_M3,
+            rows_of(result.volume, own), rows_of(result.volume_days, own),
+        ),
+        Temperatures(supply.times, supply.values, supply.offsets, back.times, back.values, back.offsets),
+        plan,
+        stage.hours,
+        Mounting(points.supply_mounted[own], table),
+        rows_of(result.heat, own),
+    )  # fmt: skip
     _distances(inputs, result, own)
     result.operating_s[own] = _daily(inputs.operating_s.select(start, stop), grid)
     result.difference[own] = _daily(inputs.supply_volume.select(start, stop), grid)
@@ -180,19 +186,10 @@ def _distances(inputs: Inputs, result: Hourly, own: slice) -> None:
             off_grid(inputs.energy.times[low:high], cadence[point], bounds, result.off_grid[point])
 
 
-def _heat(inputs: Inputs, result: Hourly, own: slice, table: Float64) -> None:
-    """Heat balance and sensors of the points of a slice."""
-    supply, back = inputs.supply_c.select(own.start, own.stop), inputs.return_c.select(own.start, own.stop)
-    energy, volume = result.energy, result.volume
-    heat_figures(
-        Temperatures(supply.times, supply.values, supply.offsets, back.times, back.values, back.offsets),
-        Measured(energy.totals[own], volume.totals[own], energy.bits[own], volume.bits[own]),
-        inputs.grid.hours,
-        inputs.grid.days,
-        inputs.points.supply_mounted[own],
-        table,
-        cut_heat(result.heat, own.start, own.stop),
-    )
+def _register(series: IndexSeries, steps: Float64, designs: Float64, hours: Intervals, days: DayFigures) -> Register:
+    """An index as the kernel takes it, in units of its own where they changed."""
+    own = rescaled(series)
+    return Register(readings_of(own), segments_of(own), steps, np.nan_to_num(designs), hours, days)
 
 
 def _daily(series: IndexSeries, grid: Grid) -> Float64:

@@ -45,6 +45,16 @@ class Change(NamedTuple):
 
 
 @compiled
+def leaping(counts: Int64) -> bool:
+    """Whether `leaps` has anything to find; a loop that only compares takes many readings at a time."""
+    found = 0
+    for i in range(len(counts) - 1):
+        low, high = min(counts[i], counts[i + 1]), max(counts[i], counts[i + 1])
+        found += (low >= LEAST) & (high >= 3 * low)
+    return found > 0
+
+
+@compiled
 def leaps(times: Int64, counts: Int64, flags: Int32, out: Int64) -> int:
     """Positions at which an index is at least thrice or at most a third of the one before; their number.
 
@@ -123,7 +133,7 @@ def rescaled(series: IndexSeries) -> IndexSeries:
     for number in range(len(series.offsets) - 1):
         own = slice(int(series.offsets[number]), int(series.offsets[number + 1]))
         times, counts, flags = series.times[own], series.counts[own], series.flags[own]
-        if leaps(times, counts, flags, scratch):
+        if leaping(counts) and leaps(times, counts, flags, scratch):
             changes = changes_of(times, counts, flags, float(series.rate[number]))
             if changes:
                 found[number] = changes

@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 # Modules with kernels, or with numbers that kernels are compiled with, outside the folders of kernels and validation.
-_BESIDE = ("quality.py", "consumption.py", "estimation.py", "rescaling.py")
+_BESIDE = ("quality.py", "consumption.py", "estimation.py", "rescaling.py", "point_hours.py")
 
 
 # What Numba takes BLAS from.

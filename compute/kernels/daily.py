@@ -3,7 +3,7 @@
 Missing hours neither end nor lengthen a run of zeros: nothing is known of them.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -162,9 +162,3 @@ def empty_figures(points: int, days: int) -> DayFigures:
         np.zeros(shape, np.float32),
         *(np.full(shape, np.nan, np.float32) for _ in range(4)),
     )
-
-
-def cut(figures: DayFigures, start: int, stop: int) -> DayFigures:
-    """Views of the rows `start` to `stop`."""
-    columns: list[Any] = [column[start:stop] for column in figures]
-    return DayFigures(*columns)

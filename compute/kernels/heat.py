@@ -4,7 +4,7 @@ Temperatures are hourly means; a day's balance sums only hours in which everythi
 it cover the same hours.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -195,9 +195,3 @@ def heat_figures(
 def empty_heat(points: int, days: int) -> HeatFigures:
     """Buffers for `heat_figures`."""
     return HeatFigures(*(np.full((points, days), np.nan, np.float32) for _ in HeatFigures._fields))
-
-
-def cut_heat(figures: HeatFigures, start: int, stop: int) -> HeatFigures:
-    """Views of the rows `start` to `stop`."""
-    columns: list[Any] = [column[start:stop] for column in figures]
-    return HeatFigures(*columns)
