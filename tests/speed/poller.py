@@ -24,9 +24,11 @@ from api.embedded import THROW_AWAY, EmbeddedPostgres
 from ingest.clock import SystemClock
 from ingest.config import Settings
 from ingest.directory import Directory
+from ingest.model import Delivery, Outcome
 from ingest.pipeline.intake import Pipeline
 from ingest.schedule import Grid
 from ingest.sources.asking import Target
+from ingest.sources.handover import Sink
 from ingest.sources.health import Tally
 from ingest.sources.masters import MASTERS, GatewayAddress
 from ingest.sources.mbus import IDLE_BITS
@@ -146,17 +148,17 @@ class Fleet:
         reads = self.answers - before
         return reads / (time.perf_counter() - began), (time.process_time() - cpu) / max(1, reads)
 
-    @contextlib.asynccontextmanager
-    async def with_dead(self, address: str, baud: int) -> AsyncIterator[None]:
-        """One more gateway, of that address, whose meters never answer."""
-        grid = Grid(1.0)
-        targets = [Target(-meter, str(meter), grid, None, baud) for meter in range(1, METERS + 1)]
-        master = MASTERS["mbus_tcp"](GatewayAddress("mbus_tcp", address, {}, baud))
-        poller = GatewayPoller(-1, "dead", master, targets, self.pipeline, SystemClock(), Tally())
-        task = asyncio.create_task(poller.run())
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+
+@contextlib.asynccontextmanager
+async def dead_gateway(sink: Sink, address: str, baud: int) -> AsyncIterator[None]:
+    """A gateway of that address, whose meters never answer, is polled."""
+    targets = [Target(-meter, str(meter), Grid(1.0), None, baud) for meter in range(1, METERS + 1)]
+    master = MASTERS["mbus_tcp"](GatewayAddress("mbus_tcp", address, {}, baud))
+    poller = GatewayPoller(-1, "dead", master, targets, sink, SystemClock(), Tally())
+    task = asyncio.create_task(poller.run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -216,7 +218,7 @@ async def cost_of_dead(url: str, folder: Path, gateways: int, seconds: float, ba
                 # In the order A B B A, so that what drifts over the minutes troubles both alike.
                 for dead_now in (False, True, True, False) * TURNS:
                     if dead_now:
-                        async with fleet.with_dead(address, baud):
+                        async with dead_gateway(fleet.pipeline, address, baud):
                             with_dead.append((await fleet.reads_s(seconds))[0])
                     else:
                         without.append((await fleet.reads_s(seconds))[0])
@@ -229,10 +231,30 @@ async def cost_of_dead(url: str, folder: Path, gateways: int, seconds: float, ba
                 )
 
 
+class NothingComes:
+    """The pipeline of a gateway that is dead."""
+
+    async def offer(self, delivery: Delivery) -> "asyncio.Future[Outcome]":
+        """Never called."""
+        raise AssertionError(f"a dead gateway delivered {delivery}")
+
+
+async def processor_of_dead(seconds: float, baud: int) -> None:
+    """Print what a dead gateway takes of a processor, which is all that the others could miss."""
+    with dead_addresses() as dead:
+        for manner, address in dead.items():
+            began, cpu = time.perf_counter(), time.process_time()
+            async with dead_gateway(NothingComes(), address, baud):
+                await asyncio.sleep(seconds)
+            share_of_core = (time.process_time() - cpu) / (time.perf_counter() - began)
+            print(f"poller: a gateway that {manner} takes {100 * share_of_core:.3f} % of a processor")
+
+
 def main(gateways: int = 1_000, seconds: int = 40, baud: int = 300) -> None:
     """Print the ratios."""
     with field_and_store(gateways, baud) as (url, folder):
         asyncio.run(share(url, folder, gateways, seconds, baud))
+    asyncio.run(processor_of_dead(seconds, 4 * baud))
     few = max(10, gateways // 10)
     with field_and_store(few, 4 * baud) as (url, folder):
         asyncio.run(cost_of_dead(url, folder, few, seconds / 4, 4 * baud))
