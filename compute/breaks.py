@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from compute.kernels.compiled import Int64
-from compute.kernels.differences import Limits, Readings, keep
+from compute.kernels.differences import keep
+from compute.kernels.verdicts import Limits, Readings
 from compute.quality import Quality
 from compute.series import IndexSeries
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from compute.estimation import Calendar, GapLimits, shape_gaps, weekends
 from compute.kernels.compiled import Bool, Float64, Int8, Int32, Int64, compiled
-from compute.kernels.differences import Anchors, Readings, Segments, chain
+from compute.kernels.differences import Anchors, Segments, chain
 from compute.kernels.resampling import cadence, resample
+from compute.kernels.verdicts import Readings
 from compute.quality import Method, Quality
 from compute.series import Grid, IndexSeries
 

@@ -11,8 +11,9 @@ import numpy as np
 from compute.consumption import Intervals, Plan, fill_point
 from compute.kernels.compiled import Bool, Float64, Int32, compiled
 from compute.kernels.daily import DayFigures, day_figures
-from compute.kernels.differences import Anchors, Readings, Segments
+from compute.kernels.differences import Anchors, Segments
 from compute.kernels.heat import HeatFigures, Measured, Temperatures, heat_figures
+from compute.kernels.verdicts import Readings
 from compute.validation.limits import HourLimits, mark_hours
 
 T = TypeVar("T", Intervals, DayFigures, HeatFigures)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from compute.consumption import intervals_of
 from compute.kernels.daily import day_figures, empty_figures
-from compute.kernels.differences import Anchors, scaled, unit_ratio
+from compute.kernels.differences import Anchors, scaled
 from compute.kernels.medians import group_medians, medians_before
 from compute.kernels.resampling import cadence, interval_bits, means, reshape_span, totals_at
 from compute.kernels.signatures import line
+from compute.kernels.verdicts import unit_ratio
 from compute.quality import Quality
 from compute.reference import totals as reference
 from compute.series import grid, index_series

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from compute.breaks import pieces_of
 from compute.consumption import hour_rows, intervals_of
-from compute.kernels.differences import Limits, Readings, keep, unit_ratio
+from compute.kernels.differences import keep
+from compute.kernels.verdicts import Limits, Readings, unit_ratio
 from compute.quality import Quality
 from compute.reference import readings as plain
 from compute.series import MAX_COUNT, grid, index_series

@@ -7,8 +7,9 @@ import pytest
 
 from compute.consumption import intervals_of
 from compute.kernels import differences
-from compute.kernels.differences import Anchors, Limits, Readings, keep
+from compute.kernels.differences import Anchors, keep
 from compute.kernels.resampling import interval_bits, means, resample, totals_at
+from compute.kernels.verdicts import Limits, Readings
 from compute.quality import Quality
 from compute.series import grid, index_series
 
