@@ -1,7 +1,8 @@
 """Keeps memory that arrays gave back for the arrays that come next.
 
 Rules over days make many arrays of the same few megabytes. The C library would hand each of them back to the system and
-ask for it again, and the system clears every page: measured, as long as a third of the rules' own work.
+ask for it again, and the system clears every page: measured, as long as a third of the rules' own work. Who has
+finished gives it back.
 """
 
 import ctypes
@@ -9,7 +10,7 @@ import functools
 
 # Parameters of glibc's `mallopt`, and what they are set to: bytes at the end of the heap that are kept, and the size
 # from which an array gets pages of its own (the largest that glibc takes).
-_TRIM, _KEPT_BYTES = -1, 256 << 20
+_TRIM, _KEPT_BYTES = -1, 2000 << 20
 _MMAP, _OWN_PAGES_BYTES = -3, 32 << 20
 
 
@@ -21,3 +22,11 @@ def keep_freed() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(_MMAP, _OWN_PAGES_BYTES) and mallopt(_TRIM, _KEPT_BYTES))
+
+
+def give_back() -> bool:
+    """Hand what is kept and free to the system; False where there was nothing, or no glibc."""
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (AttributeError, OSError, TypeError):
+        return False

@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from compute.memory import give_back
 from ingest.assessment.cluster import Cluster
 from ingest.assessment.loading import Place, places_of
 from ingest.assessment.zone import Zone, ZoneResult
@@ -113,6 +114,7 @@ def assess(
         connection.commit()
     finally:
         connection.close()
+        give_back()
     return replace(report, seconds=(datetime.now(UTC) - started).total_seconds())
 
 

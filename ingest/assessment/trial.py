@@ -18,6 +18,7 @@ from compute import engine
 from compute.estimation_beyond import BeyondLimits
 from compute.findings import Finding
 from compute.first_stage import every_threshold
+from compute.memory import give_back
 from compute.rules import RuleSet, Settings
 from compute.scene import Hourly
 from ingest.assessment.beyond import Waiting, laid_over, needy, waiting_of
@@ -152,6 +153,7 @@ def try_rules(
             return _Tried(connection, trial, now, known[group], progress or _silent).over(start, end)
         finally:
             connection.rollback()
+            give_back()
 
 
 def _silent(what: str, done: int, whole: int) -> None:
