@@ -96,7 +96,7 @@ def _facts(visitor: Visitor, row: dict[str, Any]) -> None:
         tone = "bad" if row["severity"] == "critical" else ""
         figure(texts("Severity"), word(texts, row["severity"]), tone=tone)
         figure(texts("State"), state_text(texts, row["state"]), note=row["assignee"] or "")
-        figure(texts("At stake"), texts.energy(row["energy_at_stake_kwh"], 0))
+        figure(texts("At stake"), texts.at_stake(row["energy_at_stake_kwh"]))
         figure(texts("Confidence"), texts.percent(row["confidence"], 0))
         figure(
             texts("Since"),

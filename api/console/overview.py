@@ -44,7 +44,7 @@ async def overview_page(visitor: Visitor) -> None:
                             (
                                 Html(link(row["code"], f"/alerts/{row['alert_id']}")),
                                 Html(f"{kind_text(texts, row['kind'])} {severity_text(texts, row['severity'])}"),
-                                texts.energy(row["energy_at_stake_kwh"], 0),
+                                texts.at_stake(row["energy_at_stake_kwh"]),
                             )
                             for row in alerts
                         ],

@@ -176,7 +176,7 @@ def _alerts(visitor: Visitor, point: dict[str, Any]) -> None:
                     severity_text(texts, row["severity"]),
                     state_text(texts, row["state"]),
                     texts.moment(row["from_ts"]),
-                    texts.energy(row["energy_at_stake_kwh"], 0),
+                    texts.at_stake(row["energy_at_stake_kwh"]),
                 )
                 for row in point["alerts"]
             ],

@@ -116,7 +116,7 @@ class Queue:
             "tone": row["severity"],
             "state": state_text(texts, row["state"]),
             "since": texts.moment(row["from_ts"]),
-            "stake": texts.energy(row["energy_at_stake_kwh"], 0) if row["energy_at_stake_kwh"] >= 0.5 else "–",
+            "stake": texts.at_stake(row["energy_at_stake_kwh"]),
             "confidence": texts.percent(row["confidence"], 0),
             "age": self._age(row),
             "late": bool(row["overdue"]),

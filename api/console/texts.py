@@ -82,6 +82,10 @@ class Texts:
             return f"{self.number(float(value_kwh) * 0.0036, digits + 2)} GJ"
         return f"{self.number(value_kwh, digits)} kWh"
 
+    def at_stake(self, value_kwh: float) -> str:
+        """What an alert puts at stake; a dash where no energy can be said to be."""
+        return self.energy(value_kwh, 0) if value_kwh >= 0.5 else "–"
+
     def energy_value(self, value_kwh: float | None) -> float | None:
         """Energy as a bare number in the reader's unit, for charts and tables."""
         if value_kwh is None:

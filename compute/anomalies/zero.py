@@ -62,7 +62,10 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
     for row, first, end in runs(mask, bridge=1):
         last = end - 1
         hours_zero = float(run_h[row, last])
-        lost = float(np.nan_to_num(due[row, last]))
+        # The last day may not be over, and then nobody's use tells what to expect of it.
+        told = expected[row, first:end][known[row, first:end]]
+        usual = float(told[-1]) if len(told) else 0.0
+        lost = usual * hours_zero / float(hours[last])
         failed = hours_zero >= limits.fail_h
         found.append(
             Finding(
@@ -73,11 +76,11 @@ def detect(days: Days, limits: ZeroUse) -> list[Finding]:
                 int(days.bounds[first + 1] - run_h[row, first] * HOUR_US),
                 int(days.bounds[end]),
                 0.0,
-                float(np.nan_to_num(expected[row, last])) * 0.25,
-                float(np.nan_to_num(expected[row, last])) * 2.0,
+                usual * 0.25,
+                usual * 2.0,
                 "kWh/d",
                 lost,
-                (0.95 if failed else 0.85) if known[row, last] else 0.6,
+                (0.95 if failed else 0.85) if len(told) else 0.6,
                 {"zero_h": hours_zero, "expected_kwh": lost, "hdd_k": float(np.nan_to_num(days.hdd_k[row, last]))},
                 int(days.bounds[first + 1]),
             )

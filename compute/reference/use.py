@@ -43,7 +43,8 @@ def zero_use(town: Town, limits: ZeroUse) -> list[Told]:
             network = flat.common[d] < limits.area_percent / 100.0 and proven < 0.5
             mine.append(marks[at][d] and not network)
         for first, end in stretches(mine, 1):
-            expected = or_zero(_habit(flat, end - 1))
+            habits = [_habit(flat, d) for d in range(first, end)]
+            expected = next((habit for habit in reversed(habits) if known(habit)), 0.0)
             hours = flat.zero_run_h[end - 1]
             stake = expected * hours / town.hours_of(end - 1)
             since = int(town.midnights[first + 1] - flat.zero_run_h[first] * HOUR_US)
