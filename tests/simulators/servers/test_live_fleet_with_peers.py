@@ -60,7 +60,7 @@ class SerialOverTcp:
 
     def __init__(self, address: str) -> None:
         host, port = address.split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=5.0)
+        self._socket = socket.create_connection((host, int(port)), timeout=20.0)
         self.read = lambda count: self._socket.recv(count, socket.MSG_WAITALL)
         self.write = lambda data: self._socket.sendall(bytes(data))
         self.close = self._socket.close
@@ -100,7 +100,7 @@ async def test_pymodbus_reads_four_maps(live: LiveFleet) -> None:
     seen, profiles = 0, set()
     for gateway in ("MOD-DL", "MOD-HD"):
         host, port = live.addresses[gateway].split(":")
-        client = AsyncModbusTcpClient(host, port=int(port), timeout=5, retries=0, reconnect_delay=0)
+        client = AsyncModbusTcpClient(host, port=int(port), timeout=20, retries=0, reconnect_delay=0)
         assert await client.connect()
         for meter in behind(live.fleet, gateway):
             profiles.add(meter.profile)
@@ -120,7 +120,7 @@ async def test_pymodbus_makes_the_displayed_energy_of_the_registers(live: LiveFl
     assert map_ is not None
     point = next(point for point in map_.points if point.name == "energy")
     host, port = live.addresses["MOD-DL"].split(":")
-    client = AsyncModbusTcpClient(host, port=int(port), timeout=5, retries=0, reconnect_delay=0)
+    client = AsyncModbusTcpClient(host, port=int(port), timeout=20, retries=0, reconnect_delay=0)
     assert await client.connect()
     answer = await client.read_holding_registers(point.address, count=2, device_id=int(meter.link.address))
     value = client.convert_from_registers(answer.registers, client.DATATYPE.UINT32)
@@ -132,7 +132,7 @@ async def asked(address: str, request: bytes) -> bytes:
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await reader.read(512)
     writer.close()
     return answer
@@ -183,7 +183,7 @@ async def test_paho_receives_every_radio_meter(live: LiveFleet, broker) -> None:
     await asyncio.to_thread(client.connect, "127.0.0.1", broker.port)
     client.loop_start()
     client.subscribe("#", qos=1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await subscribed.wait()
         clock.at = fleet.origin + HOUR
         await whole.wait()

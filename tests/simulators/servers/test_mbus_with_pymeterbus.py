@@ -17,7 +17,7 @@ class SerialOverTcp:
 
     def __init__(self, address: str) -> None:
         host, port = address.split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=2.0)
+        self._socket = socket.create_connection((host, int(port)), timeout=20.0)
 
     def read(self, count: int) -> bytes:
         try:

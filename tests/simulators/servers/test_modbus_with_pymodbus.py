@@ -27,7 +27,7 @@ async def gateway(request, meter):
 async def client(gateway):
     host, port = gateway.address.split(":")
     framer = FRAMERS[gateway.framing]
-    connected = AsyncModbusTcpClient(host, port=int(port), framer=framer, timeout=0.3, retries=0, reconnect_delay=0)
+    connected = AsyncModbusTcpClient(host, port=int(port), framer=framer, timeout=3, retries=0, reconnect_delay=0)
     assert await connected.connect()
     yield connected
     connected.close()
@@ -56,7 +56,7 @@ async def test_more_clients_than_the_gateway_takes_are_hung_up_on(meter) -> None
     async with ModbusServer({1: meter}, connections=2) as server:
         host, port = server.address.split(":")
         clients = [
-            AsyncModbusTcpClient(host, port=int(port), timeout=0.3, retries=0, reconnect_delay=0) for _ in range(3)
+            AsyncModbusTcpClient(host, port=int(port), timeout=3, retries=0, reconnect_delay=0) for _ in range(3)
         ]
         read = 0
         for client in clients:
