@@ -13,7 +13,7 @@ from simulators.mbus_server import MbusServer, MbusSlave
 def scraped(port: int) -> dict[str, float]:
     """Sample name with labels -> value; empty while nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
     except urllib.error.URLError:
         return {}
