@@ -155,9 +155,9 @@ class RunningService:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One demo service that all journeys of this test process share: they may add, never break."""
+    """A demo service that the tests of one file share: what they decide on stays among them, whatever order files have."""
     running = RunningService(tmp_path_factory.mktemp("service") / "data", free_port())
     try:
         yield running.start()
