@@ -157,7 +157,7 @@ class RunningService:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A demo service that the tests of one file share: what they decide on stays among them, whatever order files have."""
+    """A demo service that the tests of one file share: what they decide stays among them, whatever order files have."""
     running = RunningService(tmp_path_factory.mktemp("service") / "data", free_port())
     try:
         yield running.start()
