@@ -13,7 +13,7 @@ import structlog
 from compute.quality import Quality
 from ingest.clock import wall_now
 from ingest.heard import HeardLately, LastSaid
-from ingest.model import Delivery
+from ingest.model import Decoded, Delivery
 from ingest.store.database import Pool
 from ingest.store.last_said import last_said
 
@@ -42,7 +42,13 @@ class ClockWatch:
         self._heard.learn(said)
 
     def judged(
-        self, delivery: Delivery, meter_id: int, meter_time: datetime | None, *, counted: bool = False
+        self,
+        delivery: Delivery,
+        meter_id: int,
+        meter_time: datetime | None,
+        *,
+        counted: bool = False,
+        told: Decoded | None = None,
     ) -> tuple[Quality, list[str]]:
         """Flags that all readings of a telegram share, and notes for its status.
 
@@ -52,6 +58,8 @@ class ClockWatch:
             The clock in the telegram, aware.
         counted : bool
             It is a radio telegram with an access number.
+        told : Decoded, optional
+            It is a message of finished values, these.
         """
         flags = Quality.MANUAL if delivery.protocol == "reading" else Quality.NONE
         if meter_time is not None:
@@ -59,7 +67,8 @@ class ClockWatch:
             self.drifts_s[meter_id] = drift_s
             if abs(drift_s) > CLOCK_OFF_S:
                 flags |= Quality.CLOCK
-        if self._heard.repeats(delivery, meter_id, meter_time, counted):
+        again = self._heard.repeats(delivery, meter_id, meter_time, counted)
+        if again or (told is not None and self._heard.echoes(told, meter_id, meter_time, delivery.read_at)):
             return flags | Quality.STALE, ["stale"]
         return flags, []
 

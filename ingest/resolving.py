@@ -249,7 +249,13 @@ class DeliveryResolver:
     def _collect(self, columns: _Columns, delivery: Delivery, telegram: Decoded, entry: MeterEntry) -> None:
         zone = entry.clock_zone or self.limits.zone
         meter_time = None if telegram.meter_time is None else _aware(telegram.meter_time, zone)
-        common, notes = self.watch.judged(delivery, entry.meter_id, meter_time, counted=is_counted(telegram.telegram))
+        common, notes = self.watch.judged(
+            delivery,
+            entry.meter_id,
+            meter_time,
+            counted=is_counted(telegram.telegram),
+            told=telegram if telegram.telegram.protocol == "mqtt" else None,
+        )
         read_us = microseconds(delivery.read_at)
         columns.meter_ids.append(entry.meter_id)
         for reading in telegram.readings:
