@@ -2,9 +2,9 @@
 
 Rules: equal bytes at another instant are the same telegram where the telegram itself says so: by the meter's clock; by
 the access number of a radio telegram, as long as that cannot have come round; or where the broker says that it sends
-again. What a receiver writes around a telegram (level, time) is none of it. Of a message that carries values only,
-equal values are the same message within a minute, or where an index would fall back to what it was. Everything else may
-be a meter that repeats itself because nothing changed. Bounded, a few telegrams a meter.
+again. What a receiver writes around a telegram (level, time) is none of it. A message that carries values only is the
+one before, where its values are the same within a minute, or an older one, where an index would fall back to what it
+was. Everything else may be a meter that repeats itself because nothing changed. Bounded, a few telegrams a meter.
 """
 
 from collections import deque
@@ -133,13 +133,15 @@ class HeardLately:
         }
         # What the sender dated itself takes nothing back, whenever it comes.
         back = told.sent is None and any(count < known.indexes.get(name, count) for name, count in indexes.items())
-        within = _ACCESS_NUMBERS if back else _ECHO
-        for said, before in known.said:
-            if said == digest:
-                if before == at:
-                    return False
-                if meter_time is not None or abs(at - before) < within:
-                    return True
+        for age, (said, before) in enumerate(reversed(known.said)):
+            if said != digest:
+                continue
+            if before == at:
+                return False
+            # A value that returns to what it was is a value; only the latest message has an echo.
+            within = _ACCESS_NUMBERS if back else _ECHO if age == 0 else timedelta(0)
+            if meter_time is not None or abs(at - before) < within:
+                return True
         known.said.append((digest, at))
         known.indexes = indexes
         return False

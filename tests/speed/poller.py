@@ -1,24 +1,29 @@
 """How near a worker comes to what the buses can give: gateways of 20 M-Bus meters, all of it real.
 
 The gateways live in a process of their own, so that their processor time is not counted as the poller's; worker,
-pipeline and PostgreSQL run as in production. The speed of the buses is chosen so low that two cores are not the limit:
-300 baud, where 1,000 gateways allow 220 reads a second. Printed are reads against the bus-limited maximum (question,
-thinking, answer, idle: nothing else), the processor time of a telegram, memory, and what a dead gateway costs the
-others: phases with and without it take turns in one run, so that a busy machine troubles both alike.
+pipeline and PostgreSQL run as in production. Printed are reads against the bus-limited maximum (question, thinking,
+answer, idle: nothing else), the processor time of a telegram, the cores that poller, field and PostgreSQL take, memory,
+and what a dead gateway costs the others: phases with and without it take turns in one run, so that a busy machine
+troubles both alike. At 300 baud (1,000 gateways: 240 reads a second) the buses are the limit on any machine, at 2400 on
+one with two free cores.
 Run: ``python -m tests.speed.poller [gateways] [seconds] [baud]``.
 """
 
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import resource
 import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import psutil
 
 from api.embedded import THROW_AWAY, EmbeddedPostgres
 from ingest.clock import SystemClock
@@ -130,6 +135,15 @@ async def register(url: str, addresses: list[str], baud: int) -> None:
     await pool.close()
 
 
+def processor_s() -> Counter[str]:
+    """Processor seconds so far, of this process, of the field and of PostgreSQL."""
+    taken = Counter({"poller": time.process_time()})
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            taken["PostgreSQL" if child.name() == "postgres" else "field"] += sum(child.cpu_times()[:2])
+    return taken
+
+
 class Fleet:
     """A worker that reads the whole fleet, and what it has done so far."""
 
@@ -200,12 +214,16 @@ async def share(url: str, folder: Path, gateways: int, seconds: float, baud: int
     """Print what part of the buses is used."""
     limit = gateways * bus_limit(baud)
     async with reading(url, folder, gateways) as fleet:
+        before, began = processor_s(), time.perf_counter()
         reads_s, cpu_s = await fleet.reads_s(seconds)
+        took_s = time.perf_counter() - began
+        cores = {name: (taken - before[name]) / took_s for name, taken in processor_s().items()}
         print(
             f"poller: {gateways} gateways x {METERS} meters at {baud} baud: {reads_s:.0f} reads/s,"
             f" {reads_s / limit:.3f} of the bus-limited {limit:.0f}/s; {1000 * cpu_s:.2f} ms of processor a telegram,"
             f" {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB,"
-            f" {fleet.pipeline.depth} deliveries in hand"
+            f" {fleet.pipeline.depth} deliveries in hand; cores:"
+            f" {', '.join(f'{name} {core:.2f}' for name, core in cores.items())}; load {os.getloadavg()[0]:.1f}"
         )
 
 

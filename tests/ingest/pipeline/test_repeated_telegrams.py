@@ -162,6 +162,13 @@ async def test_values_that_are_sent_often_count_once_a_minute_and_whenever_they_
     ]  # fmt: skip
 
 
+async def test_a_momentary_value_that_returns_is_a_value(said) -> None:
+    told_kw = ((5, -70), (6, -71), (5, -72))
+    payloads = (json.dumps({"id": "00000001", "power_kw": kw, "rssi": rssi}) for kw, rssi in told_kw)
+    told = await said(*(over_mqtt(payload.encode(), 0.2 * place) for place, payload in enumerate(payloads)))
+    assert told == [(0, True)] * 3
+
+
 async def test_an_older_message_that_comes_late_takes_no_index_back(said) -> None:
     told = await said(
         values(0, 12, rssi=-70), values(15, 13, rssi=-70), values(16, 12, rssi=-90), values(30, 14), values(45, 12)
