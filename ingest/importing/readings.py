@@ -29,9 +29,9 @@ from ingest.importing.report import ImportReport, Progress
 from ingest.importing.steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses
-from ingest.store.habit import Habit
+from ingest.store.habit import new_habits
 from ingest.store.packing import instant_of
-from ingest.store.reading_writes import ReadingColumns
+from ingest.store.reading_columns import ReadingColumns
 from ingest.store.touched import touch
 from protocols.registers import Register
 from protocols.telegram import MeterId
@@ -80,7 +80,7 @@ class ReadingsImport:
         self._now = now
         self._copy = copy
         self._faults = RowFaults(report, now)
-        self._habit = Habit()
+        self._habits = new_habits()
         self._finest: dict[StepKey, int] | None = None
 
     async def run(self, zone: tzinfo, progress: Progress, total: int) -> None:
@@ -134,7 +134,7 @@ class ReadingsImport:
                      "refused": refused},
         )  # fmt: skip
         digest = keys.digest_of(delivery)
-        fresh, known = await keys.claim(self._connection, [digest], self._habit, copy=self._copy)
+        fresh, known = await keys.claim(self._connection, [digest], self._habits.deliveries, copy=self._copy)
         if digest in known:
             kept = await deliveries.get_many(self._connection, [known[digest]])
             return known[digest], bool(kept) and kept[0].details.get("refused") == 0
@@ -155,7 +155,11 @@ class ReadingsImport:
                 flags=np.zeros(len(rows), dtype=np.int64),
             )
             fresh = await reading_writes.insert(
-                self._connection, columns, self._habit, history=np.zeros(len(rows), dtype=bool), copy=self._copy
+                self._connection,
+                columns,
+                self._habits,
+                history=np.zeros(len(rows), dtype=bool),
+                copy=self._copy,
             )
             written = len(fresh)
             heard |= _by_meter(meters, ts_us, np.maximum)

@@ -7,6 +7,7 @@ lost connection leaves in doubt is written again: the delivery keys make that ha
 """
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ from ingest.resolving import DeliveryResolver, ResolvingLimits
 from ingest.sources.backoff import Backoff
 from ingest.spool import Spool, SpoolFullError, open_spool
 from ingest.store.database import Pool
+from ingest.store.habit import new_habits
 from ingest.store.writes import write_batch
 
 log = structlog.get_logger(__name__)
@@ -66,7 +68,7 @@ class Pipeline:
         self.limits = limits or (PipelineLimits.of(settings) if settings else PipelineLimits())
         self.counters = counters or PipelineCounters()
         self.resolver = DeliveryResolver(directory, ResolvingLimits.of(settings) if settings else None, state=state)
-        self.writer = BatchWriter(pool, write_batch)
+        self.writer = BatchWriter(pool, functools.partial(write_batch, habits=new_habits()))
         self.spool = spool
         self.away = False
         self._spool_root = settings.data / "spool" if settings is not None and spool is None else None

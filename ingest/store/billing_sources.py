@@ -54,8 +54,7 @@ LEFT JOIN LATERAL (
 WHERE i.point_id = ANY(%(points)s) AND i.period && tstzrange(%(start)s, %(end)s)
 ORDER BY i.point_id, i.service, lower(i.period)
 """
-# One pass over a narrow window of time serves every register: the key of readings begins with time. An approved edit
-# counts before what the meter said at the same instant; garbage (32) never counts.
+# An approved edit counts before what the meter said at the same instant; garbage (32) never counts.
 _NEAR: Final = """
 SELECT register_id, ts, value, delivery_id, flags::int AS flags, version, false AS edited FROM reading
 WHERE register_id = ANY(%(registers)s) AND ts BETWEEN %(low)s AND %(high)s AND flags & 32 = 0

@@ -51,17 +51,19 @@ FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (m
 WHERE i.meter_id = %s AND i.period @> %s::timestamptz
 """
 _AROUND: Final = """
-(SELECT ts, value, 'before' AS side FROM reading WHERE register_id = %(register)s AND ts < %(at)s AND ts > %(at)s -
-interval '400 days'
-   AND flags & 32 = 0 ORDER BY ts DESC, version DESC LIMIT 1)
-UNION ALL
-(SELECT ts, value, 'same' FROM reading WHERE register_id = %(register)s AND ts = %(at)s ORDER BY version DESC LIMIT 1)
-UNION ALL
-(SELECT ts, value, 'after' FROM reading WHERE register_id = %(register)s AND ts > %(at)s AND flags & 32 = 0
-   ORDER BY ts, version DESC LIMIT 1)
-UNION ALL
-(SELECT ts, value, 'month' FROM reading WHERE register_id = %(register)s AND ts < %(at)s - interval '25 days'
-   AND ts > %(at)s - interval '60 days' AND flags & 32 = 0 ORDER BY ts DESC, version DESC LIMIT 1)
+SELECT around.* FROM register g CROSS JOIN LATERAL (
+    (SELECT ts, value, 'before' AS side FROM readings_of(g.meter_id, g.slot)
+     WHERE ts < %(at)s AND ts > %(at)s - interval '400 days' AND flags & 32 = 0 ORDER BY ts DESC, version DESC LIMIT 1)
+    UNION ALL
+    (SELECT ts, value, 'same' FROM readings_of(g.meter_id, g.slot) WHERE ts = %(at)s ORDER BY version DESC LIMIT 1)
+    UNION ALL
+    (SELECT ts, value, 'after' FROM readings_of(g.meter_id, g.slot)
+     WHERE ts > %(at)s AND flags & 32 = 0 ORDER BY ts, version DESC LIMIT 1)
+    UNION ALL
+    (SELECT ts, value, 'month' FROM readings_of(g.meter_id, g.slot)
+     WHERE ts < %(at)s - interval '25 days' AND ts > %(at)s - interval '60 days' AND flags & 32 = 0
+     ORDER BY ts DESC, version DESC LIMIT 1)
+) around WHERE g.register_id = %(register)s
 """
 _MANUAL: Final = """
 SELECT e.manual_id, e.meter_id, m.serial, e.register_id, g.name AS register, g.unit, g.scale, e.ts, e.value, e.kind,
@@ -221,11 +223,11 @@ async def first_valid_day(connection: AsyncConnection[Any], meter_id: int) -> da
 async def newest_values(connection: AsyncConnection[Any], meter_id: int, since: datetime) -> list[Row]:
     """The newest reading of each register of a meter since an instant."""
     query = """
-        SELECT DISTINCT ON (r.register_id) g.name, g.quantity, g.unit, g.scale, r.ts, r.value, r.delivery_id
-        FROM reading r JOIN register g USING (register_id)
-        WHERE g.meter_id = %(meter)s AND r.register_id = ANY(ARRAY(SELECT register_id FROM register WHERE meter_id =
-        %(meter)s))
-          AND r.ts >= %(since)s ORDER BY r.register_id, r.ts DESC, r.version DESC
+        SELECT g.name, g.quantity, g.unit, g.scale, r.ts, r.value, r.delivery_id
+        FROM register g CROSS JOIN LATERAL (
+            SELECT ts, value, delivery_id FROM readings_of(g.meter_id, g.slot) WHERE ts >= %(since)s
+            ORDER BY ts DESC, version DESC LIMIT 1
+        ) r WHERE g.meter_id = %(meter)s ORDER BY g.register_id
     """
     return await _rows(connection, query, {"meter": meter_id, "since": since})
 

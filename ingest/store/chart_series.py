@@ -44,9 +44,8 @@ SELECT m.serial, r.name, r.quantity, r.scale::int4, ({_UNIT_FACTOR})::float8 AS 
 FROM installation i JOIN meter m USING (meter_id) JOIN register r USING (meter_id)
 CROSS JOIN LATERAL (
     SELECT array_send(array_agg(ts)) AS times, array_send(array_agg(value)) AS counts
-    FROM (SELECT ts, value FROM reading
-          WHERE register_id = r.register_id
-            AND ts >= greatest(%(start)s::timestamptz, lower(i.period))
+    FROM (SELECT ts, value FROM readings_of(r.meter_id, r.slot)
+          WHERE ts >= greatest(%(start)s::timestamptz, lower(i.period))
             AND ts < least(%(end)s::timestamptz, upper(i.period))
           ORDER BY ts, version) AS ordered
 ) AS d

@@ -12,12 +12,6 @@ from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 
-_LAST_READING = """
-    (SELECT max(newest.ts) FROM register r CROSS JOIN LATERAL (
-        SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts DESC LIMIT 1
-     ) newest WHERE r.meter_id = m.meter_id)
-"""
-
 
 def _list(areas: Sequence[int] | None) -> list[int] | None:
     return None if areas is None else list(areas)
@@ -32,10 +26,10 @@ async def silent_meters(
     limit: int = 200,
 ) -> list[Row]:
     """Installed meters without a reading for `silence`, longest silent first."""
-    query = f"""
+    query = """
         SELECT * FROM (
             SELECT m.meter_id, m.serial, m.manufacturer, p.code AS point, g.code AS gateway, h.last_error,
-                   {_LAST_READING} AS last_reading_at
+                   newest_reading_of(m.meter_id) AS last_reading_at
             FROM installation i JOIN metering_point p USING (point_id) JOIN meter m USING (meter_id)
             LEFT JOIN meter_link l ON l.meter_id = m.meter_id LEFT JOIN bus b USING (bus_id)
             LEFT JOIN gateway g USING (gateway_id) LEFT JOIN meter_health h ON h.meter_id = m.meter_id

@@ -94,10 +94,12 @@ async def latest_deliveries(
         await cursor.execute(
             """
             SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload FROM (
-                SELECT r.delivery_id, max(r.ts) AS ts FROM register g CROSS JOIN LATERAL (
-                    SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id
+                SELECT r.delivery_id, max(r.ts) AS ts FROM (
+                    SELECT DISTINCT slot >> 3 AS bank FROM register WHERE meter_id = %(meter)s
+                ) b CROSS JOIN LATERAL (
+                    SELECT ts, delivery_id FROM meter_reading WHERE meter_id = %(meter)s AND bank = b.bank
                     ORDER BY ts DESC LIMIT %(limit)s
-                ) r WHERE g.meter_id = %(meter)s GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
+                ) r GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
             ) s JOIN delivery d USING (delivery_id) ORDER BY s.ts DESC
             """,
             {"meter": meter_id, "limit": limit},
@@ -110,10 +112,12 @@ async def deliveries_around(
 ) -> list[dict[str, Any]]:
     """Raw deliveries of a meter on both sides of an instant, oldest first; columns as `latest_deliveries`."""
     half = """
-        SELECT r.delivery_id, max(r.ts) AS ts FROM register g CROSS JOIN LATERAL (
-            SELECT ts, delivery_id FROM reading WHERE register_id = g.register_id AND ts {side} %(at)s
+        SELECT r.delivery_id, max(r.ts) AS ts FROM (
+            SELECT DISTINCT slot >> 3 AS bank FROM register WHERE meter_id = %(meter)s
+        ) b CROSS JOIN LATERAL (
+            SELECT ts, delivery_id FROM meter_reading WHERE meter_id = %(meter)s AND bank = b.bank AND ts {side} %(at)s
             ORDER BY ts {order} LIMIT %(half)s
-        ) r WHERE g.meter_id = %(meter)s GROUP BY 1 ORDER BY 2 {order} LIMIT %(half)s
+        ) r GROUP BY 1 ORDER BY 2 {order} LIMIT %(half)s
     """
     query = f"""
         SELECT d.delivery_id, s.ts, d.arrived_at, d.protocol, d.channel, d.payload
@@ -167,9 +171,7 @@ async def point_facts(connection: AsyncConnection[Any], code: str) -> dict[str, 
                    (SELECT coalesce(jsonb_agg(jsonb_build_object('shows', f.shows, 'reference', f.reference)
                                               ORDER BY f.place), '[]')
                     FROM installation_photo f WHERE f.installation_id = i.installation_id) AS photos,
-                   (SELECT max(newest.ts) FROM register r CROSS JOIN LATERAL (
-                      SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts DESC LIMIT 1
-                    ) newest WHERE r.meter_id = m.meter_id) AS last_reading_at,
+                   newest_reading_of(m.meter_id) AS last_reading_at,
                    (SELECT r.unit FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_unit,
                    (SELECT r.scale FROM register r WHERE r.meter_id = m.meter_id AND r.name = 'energy') AS energy_scale
             FROM installation i JOIN meter m USING (meter_id)

@@ -39,11 +39,11 @@ _ALERTS = (
 _READINGS = (
     "SELECT m.serial, m.manufacturer, r.ts, g.quantity, r.value, g.scale, g.unit, g.name, r.version,"
     " r.flags, r.delivery_id"
-    " FROM meter m JOIN register g USING (meter_id) JOIN reading r USING (register_id)"
+    " FROM meter m JOIN register g USING (meter_id) CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r"
     " WHERE r.ts >= %(start)s AND r.ts < %(end)s"
     " AND (%(points)s::text[] IS NULL OR m.meter_id IN (SELECT i.meter_id FROM installation i"
     " JOIN metering_point p USING (point_id) WHERE p.code = ANY(%(points)s::text[])))"
-    " ORDER BY r.register_id, r.ts, r.version"
+    " ORDER BY g.register_id, r.ts, r.version"
 )
 _POINTS = (
     "SELECT p.code, a.code, p.address, p.kind, coalesce(s.state, 'active'), p.heated_area_m2, p.design_load_kw,"

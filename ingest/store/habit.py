@@ -1,9 +1,11 @@
-"""What a writer has met lately: whether it pays to ask what is stored before storing.
+"""What a writer has met: whether it pays to ask what is stored before storing, and where registers stand.
 
-Rules: only a guess about speed, never about truth; a wrong guess costs one refused copy or one needless question.
+Rules: habits are a guess about speed, never about truth; a wrong guess costs one refused copy or one needless question.
 """
 
 from dataclasses import dataclass
+
+from ingest.store.register_slots import RegisterSlots
 
 _CALM_BATCHES = 8
 
@@ -27,12 +29,13 @@ class Habit:
 
 @dataclass(slots=True)
 class WriterHabits:
-    """Habits of one process: of deliveries, and of the readings in them."""
+    """What one writer met in one database: of deliveries, of the readings in them, and the slots of registers."""
 
     deliveries: Habit
     readings: Habit
+    slots: RegisterSlots
 
 
 def new_habits() -> WriterHabits:
     """Habits of a writer that has seen nothing yet."""
-    return WriterHabits(Habit(), Habit())
+    return WriterHabits(Habit(), Habit(), RegisterSlots())

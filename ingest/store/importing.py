@@ -199,6 +199,6 @@ async def touch_areas(connection: AsyncConnection[Any], areas: Sequence[int], si
     await connection.execute(
         "INSERT INTO touched (meter_id, from_ts) SELECT DISTINCT i.meter_id, %s::timestamptz FROM installation i"
         " JOIN metering_point p USING (point_id) WHERE p.area_id = ANY(%s)"
-        " AND EXISTS (SELECT FROM register r JOIN reading USING (register_id) WHERE r.meter_id = i.meter_id)",
+        " AND EXISTS (SELECT FROM meter_reading r WHERE r.meter_id = i.meter_id)",
         (since, list(areas)),
     )

@@ -49,7 +49,7 @@ async def fleet_figures(
         SELECT (SELECT count(*) FROM points) AS points,
                (SELECT count(*) FROM installed) AS meters,
                (SELECT count(*) FROM installed WHERE EXISTS (
-                   SELECT 1 FROM register g JOIN reading r USING (register_id)
+                   SELECT 1 FROM register g JOIN meter_reading r ON r.meter_id = g.meter_id AND r.bank = g.slot >> 3
                    WHERE g.meter_id = installed.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s)) AS meters_read,
                (SELECT count(*) FROM gateway g WHERE enabled
                   AND (%(areas)s::int[] IS NULL OR g.area_id IS NULL OR g.area_id = ANY(%(areas)s))) AS gateways,
@@ -79,11 +79,11 @@ async def reading_rate_by_hour(
             WHERE i.period @> %(end)s::timestamptz AND (%(areas)s::int[] IS NULL OR p.area_id = ANY(%(areas)s))
         ), counting AS (
             -- One register a meter tells whether it was heard: its first cumulative one, or whatever it has.
-            SELECT DISTINCT ON (g.meter_id) g.register_id FROM register g JOIN installed USING (meter_id)
+            SELECT DISTINCT ON (g.meter_id) g.meter_id, g.slot FROM register g JOIN installed USING (meter_id)
             ORDER BY g.meter_id, g.name <> 'energy', g.register_id
         ), heard AS (
-            SELECT date_bin('1 hour', r.ts, %(start)s) AS hour, count(DISTINCT r.register_id) AS meters
-            FROM counting JOIN reading r USING (register_id)
+            SELECT date_bin('1 hour', r.ts, %(start)s) AS hour, count(DISTINCT c.meter_id) AS meters
+            FROM counting c CROSS JOIN LATERAL readings_of(c.meter_id, c.slot) r
             WHERE r.ts >= %(start)s AND r.ts < %(end)s GROUP BY 1
         )
         SELECT g.hour, coalesce(h.meters, 0)::float / greatest((SELECT count(*) FROM installed), 1)
@@ -104,7 +104,7 @@ async def area_figures(
                count(DISTINCT p.point_id) AS points,
                count(DISTINCT i.meter_id) AS meters,
                count(DISTINCT i.meter_id) FILTER (WHERE EXISTS (
-                   SELECT 1 FROM register g JOIN reading r USING (register_id)
+                   SELECT 1 FROM register g JOIN meter_reading r ON r.meter_id = g.meter_id AND r.bank = g.slot >> 3
                    WHERE g.meter_id = i.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s
                )) AS meters_read,
                (SELECT count(*) FROM alert l JOIN metering_point q USING (point_id)
@@ -127,9 +127,9 @@ async def area_figures(
 async def newest_reading(connection: AsyncConnection[Any]) -> datetime | None:
     """Instant of the newest reading that is not ahead of the wall clock; None before the first."""
     cursor = await connection.execute(
-        "SELECT max(newest.ts) FROM register g CROSS JOIN LATERAL ("
-        " SELECT r.ts FROM reading r WHERE r.register_id = g.register_id AND r.ts <= now() ORDER BY r.ts DESC LIMIT 1"
-        ") newest"
+        "SELECT max(newest.ts) FROM (SELECT DISTINCT meter_id, slot >> 3 AS bank FROM register) b CROSS JOIN LATERAL ("
+        " SELECT ts FROM meter_reading WHERE meter_id = b.meter_id AND bank = b.bank AND ts <= now()"
+        " ORDER BY ts DESC LIMIT 1) newest"
     )
     row = await cursor.fetchone()
     return row[0] if row else None

@@ -63,12 +63,18 @@ def copy_rows(types: Sequence[str], columns: Sequence[npt.ArrayLike], rows: int)
     table["fields"] = len(types)
     for number, (name, column) in enumerate(zip(types, columns, strict=True)):
         table[f"length_{number}"] = _WIDTHS[name]
-        table[f"value_{number}"] = _fitting(name, column)
+        table[f"value_{number}"] = fitting(name, column)
     return b"".join((COPY_HEADER, table.tobytes(), COPY_TRAILER))
 
 
-def _fitting(kind: str, column: npt.ArrayLike) -> Int64:
-    """The column as the server counts, checked: NumPy would cut off what is too wide without a word."""
+def fitting(kind: str, column: npt.ArrayLike) -> Int64:
+    """The column as the server counts, checked: NumPy would cut off what is too wide without a word.
+
+    Raises
+    ------
+    OverflowError
+        A value needs more bits than `kind` has.
+    """
     values = np.asarray(column, dtype=np.int64)
     if kind == "timestamptz":
         return values - POSTGRES_EPOCH_US
@@ -104,7 +110,7 @@ class PackedArray:
         width = _WIDTHS[self.kind]
         body = np.empty(len(column), dtype=[("length", ">i4"), ("value", f">i{width}")])
         body["length"] = width
-        body["value"] = _fitting(self.kind, column)
+        body["value"] = fitting(self.kind, column)
         self.payload = _array_head(_OIDS[self.kind][0], len(column)) + body.tobytes()
 
 

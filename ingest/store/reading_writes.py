@@ -1,73 +1,70 @@
 """Readings into the store, each value of a register at an instant once, however often it is delivered.
 
-Rules: readings come as columns and stay columns; the natural key is (register, instant): an equal value is dropped,
-another value is kept beside the first as the next version with the flag CONFLICT. What may exist is asked for, the
-rest is copied straight in; where the server refuses the copy (another writer was faster, a value came again)
-everything is asked for.
+Rules: readings come as columns and stay columns; what one delivery says of a meter's instant is one row. The natural
+key is (register, instant): an equal value is dropped, another value is kept beside the first as the next version with
+the flag CONFLICT. What may exist is asked for, row by row; a row that nobody said before is copied straight in, and
+only the readings of the others are looked at one by one. Where the server refuses the copy (another writer was faster,
+a value came again) everything is asked for.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import psycopg
 from psycopg import AsyncConnection
 
 from compute.quality import Quality
 from ingest.errors import UnavailableError
-from ingest.store.habit import Habit
-from ingest.store.packing import (
-    Int2Array,
-    Int4Array,
-    Int8Array,
-    TimestampArray,
-    copy_rows,
-    instant_of,
-    int_array_from_binary,
-)
+from ingest.store import reading_columns, reading_rows
+from ingest.store.habit import WriterHabits
+from ingest.store.packing import Int2Array, Int4Array, TimestampArray, instant_of, int_array_from_binary
+from ingest.store.reading_columns import Int64, Mask, ReadingColumns
+from ingest.store.reading_rows import ABSENT, VALUES, ReadingRows
+from ingest.store.reading_versions import new_of
+from ingest.store.register_slots import BANK
 
-Int64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-TYPES = ("timestamptz", "int8", "int8", "int4", "int2", "int2")
-COLUMNS = "ts, value, delivery_id, register_id, version, flags"
 _ATTEMPTS = 5
-# A server without COPY takes messages of 64 KiB at most.
-_SQL_ROWS = 500
-# One row back, whatever was asked: positions, values and versions of what is stored. The span of time spares
-# TimescaleDB the other chunks; OFFSET keeps a planner that knows nothing of the table yet from reading its whole key.
+_ASKED_ROWS = 1_000_000
+# One row back, whatever was asked: positions and what is stored there. The span of time spares TimescaleDB the other
+# chunks; OFFSET keeps a planner that knows nothing of the table yet from reading its whole key.
 _STORED = (
-    "SELECT array_agg(item.n), array_agg(r.value), array_agg(r.version::int8)"
-    " FROM unnest(%b::int4[], %b::timestamptz[]) WITH ORDINALITY AS item (register_id, ts, n)"
-    " CROSS JOIN LATERAL (SELECT value, version FROM reading WHERE register_id = item.register_id AND ts = item.ts"
+    "SELECT array_agg(item.n), array_agg(r.part::int8), array_agg(r.version::int8),"
+    f" {', '.join(f'array_agg(coalesce(r.{name}, {ABSENT}))' for name in VALUES)}"
+    " FROM unnest(%b::int4[], %b::int2[], %b::timestamptz[]) WITH ORDINALITY AS item (meter_id, bank, ts, n)"
+    f" CROSS JOIN LATERAL (SELECT part, version, {', '.join(VALUES)} FROM meter_reading"
+    " WHERE meter_id = item.meter_id AND bank = item.bank AND ts = item.ts"
     " AND ts >= %b::timestamptz AND ts <= %b::timestamptz OFFSET 0) r"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingColumns:
-    """Readings as columns, each (n,) int64; `ts_us` in epoch microseconds, `version` 0 until the store decides."""
+class _Said:
+    """Readings with their places (n,), and the rows that they make when nothing of them is stored."""
 
-    ts_us: Int64
-    value: Int64
-    delivery_id: Int64
-    register_id: Int64
-    flags: Int64
+    readings: ReadingColumns
+    meter: Int64
+    slot: Int64
+    row_of: Int64
+    rows: ReadingRows
+    # Rows that share meter, bank and instant with another one here, or say a register twice.
+    shared: Mask
 
-    def __len__(self) -> int:
-        return len(self.ts_us)
 
-    def take(self, rows: npt.NDArray[Any]) -> "ReadingColumns":
-        """The rows that an index or mask array selects."""
-        return ReadingColumns(
-            self.ts_us[rows], self.value[rows], self.delivery_id[rows], self.register_id[rows], self.flags[rows]
-        )
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the store has: the row here that it stands beside (k,) in order, its part, version and values (k, 8)."""
+
+    row: Int64
+    part: Int64
+    version: Int64
+    values: Int64
 
 
 async def insert(
     connection: AsyncConnection[Any],
     readings: ReadingColumns,
-    habit: Habit,
+    habits: WriterHabits,
     *,
     history: Mask | None = None,
     copy: bool = True,
@@ -78,129 +75,160 @@ async def insert(
     ----------
     readings : ReadingColumns
         (n,) in the order of arrival: of several values for one instant the first is version 0.
-    habit : Habit
-        Whether stored readings are expected.
+    habits : WriterHabits
+        Whether stored readings are expected, and where registers stand in this database.
     history : (n,) bool, optional
         Readings that are likely to be stored (months that a meter repeats in every telegram): always asked for.
 
     Returns
     -------
-    The readings that were written, by register and instant.
+    The readings that were written.
 
     Raises
     ------
+    NotFoundError
+        A register that does not exist.
     UnavailableError
         Other writers stored the same readings first, again and again.
     """
-    order = np.lexsort((readings.ts_us, readings.register_id))
-    ordered = readings.take(order)
-    everything = np.ones(len(order), dtype=bool)
-    asked = everything if habit.expects_known or history is None else history[order]
+    habit = habits.readings
+    said = _said(readings, *await habits.slots.of(connection, readings.register_id))
+    asked = np.ones(len(said.rows), dtype=bool)
+    if history is not None and not habit.expects_known:
+        asked = np.bincount(said.row_of[history], minlength=len(said.rows)) > 0
+        if asked.any():
+            asked |= said.shared
     for _ in range(_ATTEMPTS):
-        known = await _stored(connection, ordered, asked)
+        stored = await _stored(connection, said.rows, asked)
         if asked.all():
-            habit.saw(len(known[0]))
-        fresh, version = _unknown(ordered, *known)
-        if len(fresh) == 0:
+            habit.saw(len(stored.row))
+        fresh, rows = _new(said, stored)
+        if len(rows) == 0:
             return fresh
         try:
             async with connection.transaction():
-                await (_copy if copy else _insert_rows)(connection, fresh, version)
+                await _write(connection, rows, copy=copy)
         except psycopg.errors.UniqueViolation:
             habit.saw(1)
-            asked = everything
+            asked = np.ones(len(said.rows), dtype=bool)
             continue
         return fresh
     raise UnavailableError("other writers kept storing the same readings first")
 
 
-async def _stored(
-    connection: AsyncConnection[Any], readings: ReadingColumns, asked: Mask
-) -> tuple[Int64, Int64, Int64]:
-    """What the store has under the keys of the rows in `asked`: (k,) row numbers, values, versions."""
-    rows = np.flatnonzero(asked)
-    found: list[list[Int64]] = [[], [], []]
-    for start in range(0, len(rows), 1_000_000):
-        part = rows[start : start + 1_000_000]
-        ts_us = readings.ts_us[part]
-        asked_for = (Int4Array(readings.register_id[part]), TimestampArray(ts_us))
-        span = (instant_of(ts_us.min()), instant_of(ts_us.max()))
-        cursor = await connection.execute(_STORED, (*asked_for, *span), binary=True)
-        position, value, version = (_raw_column(cursor, column) for column in range(3))
-        found[0].append(part[position - 1])
-        found[1].append(value)
-        found[2].append(version)
-    empty = [np.empty(0, dtype=np.int64)]
-    row, value, version = (np.concatenate(column or empty) for column in found)
-    return row, value, version
+def _said(readings: ReadingColumns, meter: Int64, slot: Int64) -> _Said:
+    """Neighbours of one delivery, meter, bank, instant and flags are one row."""
+    bank = slot // BANK
+    begins = np.ones(len(readings), dtype=bool)
+    begins[1:] = False
+    for column in (readings.delivery_id, meter, bank, readings.ts_us, readings.flags):
+        begins[1:] |= column[1:] != column[:-1]
+    first = np.flatnonzero(begins)
+    row_of = np.cumsum(begins) - 1
+    rows = _rows(readings, meter, slot, first, row_of, np.zeros(len(readings), dtype=np.int64))
+    shared = (rows.values != ABSENT).sum(axis=1) != np.diff(np.append(first, len(readings)))
+    place = rows.meter_id << 16 | rows.bank
+    order = np.lexsort((rows.ts_us, place))
+    again = np.flatnonzero((np.diff(place[order]) == 0) & (np.diff(rows.ts_us[order]) == 0))
+    shared[order[again]] = shared[order[again + 1]] = True
+    return _Said(readings, meter, slot, row_of, rows, shared)
 
 
-def _raw_column(cursor: psycopg.AsyncCursor[Any], column: int) -> Int64:
-    result = cursor.pgresult
-    raw = None if result is None else result.get_value(0, column)
-    return int_array_from_binary(raw)
+def _rows(
+    readings: ReadingColumns, meter: Int64, slot: Int64, first: Int64, row_of: Int64, version: Int64
+) -> ReadingRows:
+    """Rows from the first reading of each and the row of every reading; part 0."""
+    values = np.full((len(first), BANK), ABSENT, dtype=np.int64)
+    values[row_of, slot % BANK] = readings.value
+    return ReadingRows(
+        ts_us=readings.ts_us[first],
+        delivery_id=readings.delivery_id[first],
+        meter_id=meter[first],
+        bank=slot[first] // BANK,
+        part=np.zeros(len(first), dtype=np.int64),
+        version=version[first],
+        flags=readings.flags[first],
+        values=values,
+    )
 
 
-def _unknown(
-    readings: ReadingColumns, stored_row: Int64, stored_value: Int64, stored_version: Int64
-) -> tuple[ReadingColumns, Int64]:
-    """Readings (by register and instant) that are neither stored nor said twice here, with their versions."""
-    count = len(readings)
-    same = np.zeros(count, dtype=bool)
-    same[1:] = (np.diff(readings.register_id) == 0) & (np.diff(readings.ts_us) == 0)
-    if not len(stored_row) and not same.any():
-        return readings, np.zeros(count, dtype=np.int64)
-    keep = np.ones(count, dtype=bool)
-    version = np.zeros(count, dtype=np.int64)
-    keep[stored_row[stored_value == readings.value[stored_row]]] = False
-    np.maximum.at(version, stored_row, stored_version + 1)
-    if same.any():
-        _count_versions(readings, same, stored_row, stored_value, keep, version)
+async def _stored(connection: AsyncConnection[Any], rows: ReadingRows, asked: Mask) -> _Stored:
+    """What the store has of the meters, banks and instants of the rows in `asked`."""
+    numbers = np.flatnonzero(asked)
+    found: list[list[Int64]] = [[np.empty(0, dtype=np.int64)] for _ in range(3 + BANK)]
+    for start in range(0, len(numbers), _ASKED_ROWS):
+        part = rows.take(numbers[start : start + _ASKED_ROWS])
+        places = (Int4Array(part.meter_id), Int2Array(part.bank), TimestampArray(part.ts_us))
+        span = (instant_of(part.ts_us.min()), instant_of(part.ts_us.max()))
+        cursor = await connection.execute(_STORED, (*places, *span), binary=True)
+        for number, column in enumerate(found):
+            raw = None if cursor.pgresult is None else cursor.pgresult.get_value(0, number)
+            column.append(int_array_from_binary(raw))
+        found[0][-1] = numbers[start + found[0][-1] - 1]
+    row, part_number, version, *values = (np.concatenate(column) for column in found)
+    order = np.argsort(row, kind="stable")
+    return _Stored(row[order], part_number[order], version[order], np.stack(values, axis=1)[order])
+
+
+def _new(said: _Said, stored: _Stored) -> tuple[ReadingColumns, ReadingRows]:
+    """Readings that are not stored yet, and the rows to write: as said where nothing stands beside a row."""
+    beside = said.shared.copy()
+    beside[stored.row] = True
+    if not beside.any():
+        return said.readings, said.rows
+    chosen = np.flatnonzero(beside[said.row_of])
+    chosen = chosen[np.lexsort((said.readings.ts_us[chosen], said.readings.register_id[chosen]))]
+    readings, row_of, slot = said.readings.take(chosen), said.row_of[chosen], said.slot[chosen]
+    keep, version = new_of(readings, *_known(row_of, slot, stored))
     flags = np.where(version > 0, readings.flags | int(Quality.CONFLICT), readings.flags)
-    whole = ReadingColumns(readings.ts_us, readings.value, readings.delivery_id, readings.register_id, flags)
-    return whole.take(keep), version[keep]
+    readings = ReadingColumns(readings.ts_us, readings.value, readings.delivery_id, readings.register_id, flags)
+    next_part = np.zeros(len(said.rows), dtype=np.int64)
+    np.maximum.at(next_part, stored.row, stored.part + 1)
+    rows = _further_rows(
+        readings.take(keep), said.meter[chosen][keep], slot[keep], version[keep], next_part[row_of[keep]]
+    )
+    plain = said.readings.take(~beside[said.row_of])
+    return reading_columns.joined(plain, readings.take(keep)), reading_rows.joined([said.rows.take(~beside), rows])
 
 
-def _count_versions(
-    readings: ReadingColumns, same: Mask, stored_row: Int64, stored_value: Int64, keep: Mask, version: Int64
-) -> None:
-    """Where several rows here share a key: in their order, equal values once, others as further versions."""
-    stored: dict[int, set[int]] = {}
-    for row, value in zip(stored_row.tolist(), stored_value.tolist(), strict=True):
-        stored.setdefault(row, set()).add(value)
-    starts = np.flatnonzero(same & ~np.append(False, same[:-1])) - 1
-    for start in starts.tolist():
-        said: set[int] = set(stored.get(start, ()))
-        next_version = int(version[start])
-        row = start
-        while row == start or (row < len(same) and same[row]):
-            value = int(readings.value[row])
-            keep[row] = value not in said
-            if keep[row]:
-                version[row] = next_version
-                next_version += 1
-                said.add(value)
-            row += 1
+def _known(row_of: Int64, slot: Int64, stored: _Stored) -> tuple[Int64, Int64, Int64]:
+    """What the store has under the registers and instants of readings: (k,) reading, value, version."""
+    first, last = np.searchsorted(stored.row, row_of, "left"), np.searchsorted(stored.row, row_of, "right")
+    count = last - first
+    reading = np.repeat(np.arange(len(row_of)), count)
+    at = np.arange(len(reading)) - np.repeat(np.cumsum(count) - count, count) + first[reading]
+    value = stored.values[at, slot[reading] % BANK]
+    there = value != ABSENT
+    return reading[there], value[there], stored.version[at][there]
 
 
-async def _copy(connection: AsyncConnection[Any], rows: ReadingColumns, version: Int64) -> None:
-    columns = (rows.ts_us, rows.value, rows.delivery_id, rows.register_id, version, rows.flags)
-    async with connection.cursor().copy(f"COPY reading ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-        await stream.write(copy_rows(TYPES, columns, len(rows)))
+def _further_rows(readings: ReadingColumns, meter: Int64, slot: Int64, version: Int64, next_part: Int64) -> ReadingRows:
+    """Readings beside others of their instant: rows of one version, flags and delivery, with parts of their own."""
+    bank = slot // BANK
+    order = np.lexsort((readings.delivery_id, readings.flags, version, readings.ts_us, bank, meter))
+    readings, meter, slot, bank = readings.take(order), meter[order], slot[order], bank[order]
+    version, next_part = version[order], next_part[order]
+    moves = np.ones(len(order), dtype=bool)
+    moves[1:] = False
+    for column in (meter, bank, readings.ts_us):
+        moves[1:] |= column[1:] != column[:-1]
+    begins = moves.copy()
+    for column in (version, readings.flags, readings.delivery_id):
+        begins[1:] |= column[1:] != column[:-1]
+    first = np.flatnonzero(begins)
+    rows = _rows(readings, meter, slot, first, np.cumsum(begins) - 1, version)
+    # The how-manieth row of its instant each is, after those that are stored.
+    instant = np.cumsum(moves[first]) - 1
+    nth = np.arange(len(first)) - np.flatnonzero(moves[first])[instant]
+    rows.part[:] = next_part[first] + nth
+    return rows
 
 
-async def _insert_rows(connection: AsyncConnection[Any], rows: ReadingColumns, version: Int64) -> None:
-    for start in range(0, len(rows), _SQL_ROWS):
-        part = slice(start, start + _SQL_ROWS)
-        await connection.execute(
-            f"INSERT INTO reading ({COLUMNS}) SELECT * FROM"
-            " unnest(%b::timestamptz[], %b::int8[], %b::int8[], %b::int4[], %b::int2[], %b::int2[])",
-            (
-                TimestampArray(rows.ts_us[part]),
-                Int8Array(rows.value[part]),
-                Int8Array(rows.delivery_id[part]),
-                Int4Array(rows.register_id[part]),
-                Int2Array(version[part]),
-                Int2Array(rows.flags[part]),
-            ),
-        )
+async def _write(connection: AsyncConnection[Any], rows: ReadingRows, *, copy: bool) -> None:
+    if copy:
+        statement = f"COPY meter_reading ({reading_rows.COLUMNS}) FROM STDIN (FORMAT BINARY)"
+        async with connection.cursor().copy(statement) as stream:
+            await stream.write(reading_rows.packed(rows))
+        return
+    for parameters in reading_rows.statements(rows):
+        await connection.execute(reading_rows.INSERT, parameters)

@@ -20,9 +20,9 @@ WHERE r.register_id = ANY(%(registers)s::int[]) AND r.ts >= coalesce(%(ts)s::tim
 ORDER BY r.ts, r.register_id, r.version LIMIT %(limit)s
 """
 _OF_DELIVERY: Final = """
-SELECT r.ts, r.register_id, r.value, r.version, r.flags, g.name, g.quantity, g.unit, g.scale, g.meter_id, m.serial
-FROM reading r JOIN register g USING (register_id) JOIN meter m USING (meter_id)
-WHERE r.delivery_id = %(delivery)s AND r.ts BETWEEN %(start)s AND %(end)s ORDER BY r.ts, r.register_id LIMIT 2000
+SELECT r.ts, g.register_id, r.value, r.version, r.flags, g.name, g.quantity, g.unit, g.scale, g.meter_id, m.serial
+FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r JOIN meter m USING (meter_id)
+WHERE r.delivery_id = %(delivery)s AND r.ts BETWEEN %(start)s AND %(end)s ORDER BY r.ts, g.register_id LIMIT 2000
 """
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-_TIME_COLUMN = {"delivery": "arrived_at", "delivery_key": "arrived_at", "meter_status": "ts", "reading": "ts"}
+# What a period is said of -> its table and the column that tells the age.
+_KEPT = {
+    "delivery": ("delivery", "arrived_at"),
+    "delivery_key": ("delivery_key", "arrived_at"),
+    "meter_status": ("meter_status", "ts"),
+    "reading": ("meter_reading", "ts"),
+}
 _SLICE_ROWS = 10_000
 
 
@@ -22,10 +28,11 @@ async def periods(connection: AsyncConnection[Any]) -> dict[str, timedelta | Non
 async def set_period(connection: AsyncConnection[Any], what: str, keep: timedelta | None) -> None:
     """Keep something for so long from now on; None is for ever."""
     await connection.execute("UPDATE retention SET keep = %s WHERE what = %s", (keep, what))
-    if await _is_hypertable(connection, what):
-        await connection.execute("SELECT remove_retention_policy(%s::regclass, if_exists => true)", (what,))
+    table, _ = _KEPT[what]
+    if await _is_hypertable(connection, table):
+        await connection.execute("SELECT remove_retention_policy(%s::regclass, if_exists => true)", (table,))
         if keep is not None:
-            await connection.execute("SELECT add_retention_policy(%s::regclass, %s::interval)", (what, keep))
+            await connection.execute("SELECT add_retention_policy(%s::regclass, %s::interval)", (table, keep))
 
 
 async def clear_slice(connection: AsyncConnection[Any], what: str, now: datetime) -> int:
@@ -36,33 +43,33 @@ async def clear_slice(connection: AsyncConnection[Any], what: str, now: datetime
     KeyError
         Nothing of that name is kept.
     """
-    column = _TIME_COLUMN[what]
+    table, column = _KEPT[what]
     cursor = await connection.execute(
         "SELECT %s - keep FROM retention WHERE what = %s AND keep IS NOT NULL", (now, what)
     )
     row = await cursor.fetchone()
     if row is None:
         return 0
-    if await _is_hypertable(connection, what):
+    if await _is_hypertable(connection, table):
         cursor = await connection.execute(
-            "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s)", (what, row[0])
+            "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s)", (table, row[0])
         )
         dropped = await cursor.fetchone()
         return int(dropped[0]) if dropped else 0
     cursor = await connection.execute(
-        f"DELETE FROM {what} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {what} WHERE {column} < %s LIMIT {_SLICE_ROWS}))",
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} < %s LIMIT {_SLICE_ROWS}))",
         (row[0],),
     )
     return cursor.rowcount
 
 
-async def _is_hypertable(connection: AsyncConnection[Any], what: str) -> bool:
+async def _is_hypertable(connection: AsyncConnection[Any], table: str) -> bool:
     cursor = await connection.execute("SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL")
     row = await cursor.fetchone()
     if row is None or not row[0]:
         return False
     cursor = await connection.execute(
-        "SELECT EXISTS (SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = %s)", (what,)
+        "SELECT EXISTS (SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = %s)", (table,)
     )
     found = await cursor.fetchone()
     return bool(found and found[0])

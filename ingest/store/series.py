@@ -153,9 +153,9 @@ WHERE state = 'approved' AND kind IN ('edit', 'estimate') AND register_id = ANY(
 # One look into the key a register: the whole of the readings would be read for a minimum over all.
 _SPAN = """
 SELECT min(first.ts), max(last.ts) FROM register r
-CROSS JOIN LATERAL (SELECT ts FROM reading WHERE register_id = r.register_id ORDER BY ts LIMIT 1 OFFSET 0) first
+CROSS JOIN LATERAL (SELECT ts FROM readings_of(r.meter_id, r.slot) ORDER BY ts LIMIT 1 OFFSET 0) first
 LEFT JOIN LATERAL (
-  SELECT ts FROM reading WHERE register_id = r.register_id AND ts <= %s ORDER BY ts DESC LIMIT 1 OFFSET 0
+  SELECT ts FROM readings_of(r.meter_id, r.slot) WHERE ts <= %s ORDER BY ts DESC LIMIT 1 OFFSET 0
 ) last ON true
 WHERE r.tariff = 0 AND r.storage = 0
 """

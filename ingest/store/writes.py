@@ -16,14 +16,12 @@ from ingest.store import deliveries, discovered, keys, quarantine, reading_write
 from ingest.store.habit import WriterHabits, new_habits
 from ingest.store.keys import digests_of
 from ingest.store.packing import all_microseconds, microseconds
-from ingest.store.reading_writes import Int64, Mask, ReadingColumns
+from ingest.store.reading_columns import Int64, Mask, ReadingColumns
 
 Item = tuple[Delivery, Resolved | Rejected]
 # The store's number of a delivery, the instant it was read at (epoch microseconds), and what it holds.
 Stored = tuple[int, int, Delivery, Resolved | Rejected]
 Made = tuple[int, int, Resolved]
-# What this process met lately; a guess about speed only (see `habit`).
-_HABITS = new_habits()
 _NEVER_US = 2**63 - 1
 
 
@@ -32,7 +30,7 @@ async def write_batch(
     items: Sequence[Item],
     *,
     copy: bool = True,
-    habits: WriterHabits = _HABITS,
+    habits: WriterHabits | None = None,
 ) -> list[Outcome]:
     """Store deliveries and what was made of them, inside the caller's transaction.
 
@@ -41,8 +39,8 @@ async def write_batch(
     items : sequence of (delivery, resolved readings or the reason why there are none)
     copy : bool
         False goes by INSERT only, for servers without COPY.
-    habits : WriterHabits
-        What was met lately.
+    habits : WriterHabits, optional
+        What this writer met in this database before; who writes once has met nothing.
 
     Returns
     -------
@@ -55,6 +53,7 @@ async def write_batch(
     """
     if not items:
         return []
+    habits = habits or new_habits()
     read_us: list[int] = all_microseconds([delivery.read_at for delivery, _ in items]).tolist()
     digests = digests_of((delivery for delivery, _ in items), read_us)
     fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
@@ -88,11 +87,11 @@ async def write_replayed(
     items: Sequence[tuple[int, Delivery, Resolved | Rejected]],
     *,
     copy: bool = True,
-    habits: WriterHabits = _HABITS,
+    habits: WriterHabits | None = None,
 ) -> list[Outcome]:
     """Store what a second decoding made of deliveries that are kept already: (delivery id, delivery, made of it)."""
     stored = [(number, microseconds(delivery.read_at), delivery, made) for number, delivery, made in items]
-    return await _write_made(connection, stored, habits, copy=copy, again=True)
+    return await _write_made(connection, stored, habits or new_habits(), copy=copy, again=True)
 
 
 async def _write_made(
@@ -109,7 +108,7 @@ async def _write_made(
     counts: dict[int, int] = {}
     if resolved:
         columns, history = _columns(resolved)
-        written = await reading_writes.insert(connection, columns, habits.readings, history=history, copy=copy)
+        written = await reading_writes.insert(connection, columns, habits, history=history, copy=copy)
         counts, earliest_us = _news(resolved, written)
         said = _statuses(resolved)
         await statuses.insert(connection, await statuses.unsaid(connection, said) if again else said, copy=copy)

@@ -26,15 +26,16 @@ from api.embedded import EmbeddedPostgres
 from ingest.model import Delivery, MeterStatus, Resolved
 from ingest.store import deliveries, reading_writes, statuses
 from ingest.store.database import Pool, migrate, open_pool
-from ingest.store.habit import Habit, new_habits
+from ingest.store.habit import new_habits
 from ingest.store.packing import copy_rows, microseconds
-from ingest.store.reading_writes import TYPES, ReadingColumns
+from ingest.store.reading_columns import ReadingColumns
 from ingest.store.writes import write_batch
 
 METERS = 5_000
 REGISTERS = 6
 BATCH = 2_000
 T0 = datetime(2025, 11, 1, tzinfo=UTC)
+TYPES = ("timestamptz", "int8", "int8", "int4", "int2", "int2")
 READING = (
     "(ts timestamptz NOT NULL, value int8 NOT NULL, delivery_id int8 NOT NULL, register_id int NOT NULL,"
     " version smallint NOT NULL, flags smallint NOT NULL)"
@@ -142,12 +143,12 @@ async def register(pool: Pool) -> None:
     """Meters and registers with the numbers that `made` uses."""
     async with pool.connection() as connection:
         await connection.execute(
-            "TRUNCATE reading, delivery, delivery_key, meter_status, touched, register, meter RESTART IDENTITY CASCADE"
+            "TRUNCATE meter_reading, delivery, delivery_key, meter_status, touched, register, meter RESTART IDENTITY CASCADE"
         )
         await connection.execute("INSERT INTO meter (serial) SELECT g::text FROM generate_series(1, %s) g", (METERS,))
         await connection.execute(
             "INSERT INTO register (meter_id, name, quantity, unit, scale) SELECT m, 'r' || k, 'power', 'kW', 0"
-            " FROM generate_series(1, %s) m, generate_series(1, %s) k",
+            " FROM generate_series(1, %s) m, generate_series(1, %s) k ORDER BY 1, 2",
             (METERS, REGISTERS),
         )
 
@@ -169,13 +170,13 @@ async def ours(pool: Pool, server: int, items: list[Item], writers: int = 1) -> 
 async def columnar(pool: Pool, server: int, items: list[Item]) -> Seconds:
     """Seconds to write the readings alone as columns, as an import does, duplicates decided."""
     columns = columns_of(items)
-    habit = Habit()
+    habits = new_habits()
     clock = Clock(server)
     for start in range(0, len(columns), 60_000):
         rows = np.arange(start, min(start + 60_000, len(columns)))
         async with pool.connection() as connection, connection.transaction():
             history = np.zeros(len(rows), dtype=bool)
-            await reading_writes.insert(connection, columns.take(rows), habit, history=history)
+            await reading_writes.insert(connection, columns.take(rows), habits, history=history)
     return clock.read()
 
 

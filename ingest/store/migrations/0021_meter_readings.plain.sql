@@ -1,0 +1,82 @@
+-- One row is what a meter showed at one instant, up to eight registers of a bank, as one delivery said it; a register that
+-- it did not say is NULL. Six rows and six index entries become one: writing costs a quarter, a reading takes a quarter of
+-- the bytes, and the instant and the delivery are stored once.
+-- v0..v7: exact counts of the registers in slots 8 * bank .. 8 * bank + 7. part: 0 first, +1 for whatever else comes for the
+-- same instant (other registers, other values). version: of every reading in the row, 0 first, +1 for a value that differs.
+-- flags: compute.quality bits of every reading in the row; readings with other flags are a row of their own.
+CREATE TABLE meter_reading (
+    ts           timestamptz NOT NULL,
+    delivery_id  int8 NOT NULL,
+    meter_id     int NOT NULL,
+    bank         smallint NOT NULL,
+    part         smallint NOT NULL,
+    version      smallint NOT NULL,
+    flags        smallint NOT NULL,
+    v0           int8,
+    v1           int8,
+    v2           int8,
+    v3           int8,
+    v4           int8,
+    v5           int8,
+    v6           int8,
+    v7           int8,
+    PRIMARY KEY (meter_id, bank, ts, part)
+);
+
+INSERT INTO meter_reading
+SELECT r.ts, r.delivery_id, g.meter_id, g.slot >> 3,
+       row_number() OVER (PARTITION BY g.meter_id, g.slot >> 3, r.ts ORDER BY r.version, r.flags, r.delivery_id) - 1,
+       r.version, r.flags,
+       max(r.value) FILTER (WHERE g.slot & 7 = 0),
+       max(r.value) FILTER (WHERE g.slot & 7 = 1),
+       max(r.value) FILTER (WHERE g.slot & 7 = 2),
+       max(r.value) FILTER (WHERE g.slot & 7 = 3),
+       max(r.value) FILTER (WHERE g.slot & 7 = 4),
+       max(r.value) FILTER (WHERE g.slot & 7 = 5),
+       max(r.value) FILTER (WHERE g.slot & 7 = 6),
+       max(r.value) FILTER (WHERE g.slot & 7 = 7)
+FROM reading r JOIN register g USING (register_id)
+GROUP BY r.ts, r.delivery_id, g.meter_id, g.slot >> 3, r.version, r.flags
+ORDER BY g.meter_id, g.slot >> 3, r.ts;
+
+DROP VIEW reading_daily, reading_in_units;
+DROP TABLE reading;
+CREATE INDEX meter_reading_time ON meter_reading USING brin (ts) WITH (pages_per_range = 32);
+
+-- Readings of one register, inlined by the planner: ordered by time it walks the key.
+CREATE FUNCTION readings_of(of_meter int, at_slot smallint)
+RETURNS TABLE (ts timestamptz, value int8, delivery_id int8, version smallint, flags smallint) LANGUAGE sql STABLE
+PARALLEL SAFE AS $$
+    SELECT r.ts, of_slot(at_slot, r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7),
+           r.delivery_id, r.version, r.flags
+    FROM meter_reading r WHERE r.meter_id = of_meter AND r.bank = at_slot >> 3
+      AND of_slot(at_slot, r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7) IS NOT NULL
+$$;
+
+-- Instant of the newest reading of a meter, whichever register it is of.
+CREATE FUNCTION newest_reading_of(of_meter int) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT max(newest.ts) FROM (SELECT DISTINCT slot >> 3 AS bank FROM register WHERE meter_id = of_meter) b
+    CROSS JOIN LATERAL (
+        SELECT ts FROM meter_reading r WHERE r.meter_id = of_meter AND r.bank = b.bank ORDER BY ts DESC LIMIT 1
+    ) newest
+$$;
+
+-- One row a reading, for people and for questions that name no register.
+CREATE VIEW reading AS
+SELECT r.ts, r.value, r.delivery_id, g.register_id, r.version, r.flags
+FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r;
+
+CREATE VIEW reading_in_units AS
+SELECT r.ts, m.serial, m.manufacturer, m.medium, g.name AS register, g.quantity,
+       round(r.value * 10::numeric ^ g.scale * u.numerator / u.denominator, 9) AS value, u.usual_unit AS unit,
+       r.value AS count, r.flags, r.delivery_id, g.register_id, m.meter_id
+FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r JOIN meter m USING (meter_id)
+JOIN unit_conversion u USING (unit)
+WHERE r.version = 0;
+
+CREATE VIEW reading_daily AS
+SELECT g.register_id, date_trunc('day', r.ts, 'UTC') AS day, (array_agg(r.value ORDER BY r.ts))[1] AS first_value,
+       (array_agg(r.value ORDER BY r.ts DESC))[1] AS last_value, min(r.value) AS lowest, max(r.value) AS highest,
+       count(*) AS readings
+FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r
+WHERE r.version = 0 GROUP BY g.register_id, date_trunc('day', r.ts, 'UTC');
