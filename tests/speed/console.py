@@ -27,6 +27,9 @@ from api.embedded import free_port, running_url
 POINTS, KINDS = 6_000, 17
 POINT = "DL1-203"
 _CHART = "getElement(+document.querySelector('.hb-chart.evidence').id.slice(1)).chart"
+_COUNTS = ", ".join(
+    f"max(1 + extract(epoch FROM t)::int8 / 36000) FILTER (WHERE r.slot & 7 = {place})" for place in range(8)
+)
 _FILL = (
     "INSERT INTO area (code, name, team) VALUES ('speed', 'speed', 'speed') ON CONFLICT DO NOTHING",
     f"""INSERT INTO metering_point (code, area_id, building, address)
@@ -44,13 +47,14 @@ _FILL = (
         FROM metering_point p, generate_series(date_trunc('hour', now()) - interval '365 days',
                                                date_trunc('hour', now()), '1 hour') t
         WHERE p.code = '{POINT}' ON CONFLICT DO NOTHING""",
-    f"""INSERT INTO reading (ts, value, delivery_id, register_id, version, flags)
-        SELECT t, 1 + extract(epoch FROM t)::int8 / 36000, 1, r.register_id, 0, 0
+    f"""INSERT INTO meter_reading (ts, delivery_id, meter_id, bank, part, version, flags,
+                                   v0, v1, v2, v3, v4, v5, v6, v7)
+        SELECT t, 1, r.meter_id, r.slot >> 3, 0, 0, 0, {_COUNTS}
         FROM metering_point p JOIN installation i USING (point_id) JOIN register r USING (meter_id),
              generate_series(date_trunc('hour', now()) - interval '365 days', now() - interval '16 days', '1 hour') t
         WHERE p.code = '{POINT}' AND r.name IN ('energy', 'volume', 'supply_temperature', 'return_temperature', 'flow')
-        ON CONFLICT DO NOTHING""",
-    "ANALYZE alert, consumption, reading, metering_point",
+        GROUP BY t, r.meter_id, r.slot >> 3 ON CONFLICT DO NOTHING""",
+    "ANALYZE alert, consumption, meter_reading, metering_point",
 )
 
 

@@ -23,8 +23,9 @@ import psycopg
 from api.embedded import EmbeddedPostgres
 from ingest.assessment import run as assessment
 from ingest.store.database import migrate
-from ingest.store.packing import copy_rows, instant_of
-from ingest.store.reading_writes import COLUMNS, TYPES
+from ingest.store import reading_rows
+from ingest.store.packing import instant_of
+from ingest.store.reading_rows import ABSENT, COLUMNS, ReadingRows
 from tests.speed.engine_year import DAYS, START, chunk
 
 ROLES = (
@@ -37,7 +38,7 @@ HOUR_US, BATCH = 3_600_000_000, 50
 
 
 def registry(connection: psycopg.Connection[Any], meters: int) -> None:
-    """One area, forty flats a building; meter m has the registers 4m+1 to 4m+4."""
+    """One area, forty flats a building; meter m has the registers 4m+1 to 4m+4 in its slots 0 to 3."""
     connection.execute("INSERT INTO area (code, name, time_zone) VALUES ('north', 'North', 'UTC')")
     connection.execute(
         "INSERT INTO metering_point (code, area_id, building, heated_area_m2, design_load_kw)"
@@ -63,19 +64,20 @@ def registry(connection: psycopg.Connection[Any], meters: int) -> None:
 
 def readings(connection: psycopg.Connection[Any], meters: int, days: int) -> None:
     """Stage the readings of a year and a day; `arrive` hands them over."""
-    connection.execute("CREATE UNLOGGED TABLE staged (LIKE reading)")
+    connection.execute("CREATE UNLOGGED TABLE staged (LIKE meter_reading)")
     for first in range(0, meters, BATCH):
         count = min(BATCH, meters - first)
         _, inputs, _ = chunk(count, days, first)
         width = 24 * days + 1
         meter = np.repeat(np.arange(first, first + count), width)
-        for at, values in enumerate(
-            (inputs.energy.counts, inputs.volume.counts, inputs.supply_c.values, inputs.return_c.values)
-        ):
-            counts = values if at < 2 else np.rint(values.astype(np.float64) * 10).astype(np.int64)
-            payload = copy_rows(TYPES, (inputs.energy.times, counts, 0, 4 * meter + 1 + at, 0, 0), len(meter))
-            with connection.cursor().copy(f"COPY staged ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-                stream.write(payload)
+        values = np.full((len(meter), 8), ABSENT)
+        values[:, 0], values[:, 1] = inputs.energy.counts, inputs.volume.counts
+        for place, samples in ((2, inputs.supply_c), (3, inputs.return_c)):
+            values[:, place] = np.rint(samples.values.astype(np.float64) * 10)
+        nothing = np.zeros(len(meter), dtype=np.int64)
+        rows = ReadingRows(inputs.energy.times, nothing, meter + 1, nothing, nothing, nothing, nothing, values)
+        with connection.cursor().copy(f"COPY staged ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
+            stream.write(reading_rows.packed(rows))
     connection.execute("INSERT INTO weather (area_id, ts, temperature_c) SELECT 1, ts, 8 FROM "
                        "generate_series(%s, %s, interval '1 hour') ts",
                        (instant_of(START), instant_of(START + 24 * HOUR_US * days)))  # fmt: skip
@@ -84,12 +86,12 @@ def readings(connection: psycopg.Connection[Any], meters: int, days: int) -> Non
 def arrive(connection: psycopg.Connection[Any], since: datetime, until: datetime) -> None:
     """Readings of [since, until) into the store, their meters touched."""
     connection.execute(
-        f"INSERT INTO reading ({COLUMNS}) SELECT {COLUMNS} FROM staged WHERE ts >= %s AND ts < %s"
-        " ORDER BY register_id, ts",
+        f"INSERT INTO meter_reading ({COLUMNS}) SELECT {COLUMNS} FROM staged WHERE ts >= %s AND ts < %s"
+        " ORDER BY meter_id, ts",
         (since, until),
     )
     connection.execute("INSERT INTO touched (from_ts, meter_id) SELECT %s, meter_id FROM meter", (since,))
-    connection.execute("VACUUM ANALYZE reading")
+    connection.execute("VACUUM ANALYZE meter_reading")
 
 
 class Stages:

@@ -21,8 +21,9 @@ from psycopg import AsyncConnection
 from api.embedded import THROW_AWAY, EmbeddedPostgres
 from ingest.store import reading_writes
 from ingest.store.database import migrate
-from ingest.store.habit import Habit
-from ingest.store.reading_writes import ReadingColumns
+from ingest.store.habit import new_habits
+from ingest.store.reading_columns import ReadingColumns
+from ingest.store.reading_rows import VALUES
 
 METERS, HOURS = 40, 24 * 60
 FLEET = 10_000
@@ -53,22 +54,34 @@ def noisy(jitter_s: int) -> ReadingColumns:
     late = rng.normal(0, 30, (METERS, HOURS)).astype(np.int64)
     meter, every = (register - 1) // 6, np.tile(hour, METERS * 6)
     delivery = every * FLEET + meter * (FLEET // METERS) + late[meter, every]
-    return ReadingColumns(ts, value, delivery, register, np.zeros(len(ts), dtype=np.int64))
+    columns = ReadingColumns(ts, value, delivery, register, np.zeros(len(ts), dtype=np.int64))
+    # Hour by hour and meter by meter, as deliveries bring them.
+    return columns.take(np.lexsort((register, every)))
+
+
+async def register(connection: AsyncConnection[Any]) -> None:
+    """Meter m has the registers 6m-5 to 6m."""
+    await connection.execute("INSERT INTO meter (serial) SELECT g::text FROM generate_series(1, %s) g", (METERS,))
+    await connection.execute(
+        "INSERT INTO register (meter_id, name, quantity, unit, scale) SELECT m, 'r' || k, 'power', 'kW', 0"
+        " FROM generate_series(1, %s) m, generate_series(1, 6) k ORDER BY 1, 2",
+        (METERS,),
+    )
 
 
 async def fill(url: str, jitter_s: int, *, copy: bool) -> tuple[int, AsyncConnection[Any]]:
     """Write the readings; their number."""
     readings = noisy(jitter_s)
     connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
-    for start in range(0, len(readings), 50_000):
-        rows = np.arange(start, min(start + 50_000, len(readings)))
+    if not await one(connection, "SELECT count(*) FROM register"):
+        await register(connection)
+    habits = new_habits()
+    for start in range(0, len(readings), 48_000):
+        rows = np.arange(start, min(start + 48_000, len(readings)))
         async with connection.transaction():
-            # Without COPY a question takes little more than a message may hold, so only the insert itself is asked.
-            fresh = readings.take(rows)
-            if copy:
-                await reading_writes.insert(connection, fresh, Habit(), history=np.zeros(len(rows), bool))
-            else:
-                await reading_writes._insert_rows(connection, fresh, np.zeros(len(rows), dtype=np.int64))
+            # Nothing is asked: without COPY a question takes little more than a message may hold.
+            nothing = np.zeros(len(rows), dtype=bool)
+            await reading_writes.insert(connection, readings.take(rows), habits, history=nothing, copy=copy)
     return len(readings), connection
 
 
@@ -86,7 +99,7 @@ async def of_columns(connection: AsyncConnection[Any], count: int) -> str:
     )
     chunks = [name for (name,) in await cursor.fetchall()]
     shares = []
-    for column in ("ts", "value", "delivery_id", "version", "flags"):
+    for column in ("ts", "delivery_id", "part", "version", "flags", *VALUES[:6]):
         sizes = [await one(connection, f"SELECT sum(pg_column_size({column}))::int8 FROM {chunk}") for chunk in chunks]
         shares.append(f"{column} {sum(sizes) / count:.2f}")
     return ", ".join(shares)
@@ -96,12 +109,12 @@ async def timescale(url: str) -> None:
     """Print bytes a reading before and after compression."""
     for jitter_s in (0, 20):
         connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
-        await connection.execute("TRUNCATE reading")
+        await connection.execute("TRUNCATE meter_reading")
         await connection.close()
         count, connection = await fill(url, jitter_s, copy=False)
-        before = await one(connection, "SELECT hypertable_size('reading')")
-        await connection.execute("SELECT compress_chunk(c) FROM show_chunks('reading') c")
-        stats = "SELECT sum(after_compression_total_bytes)::int8 FROM hypertable_compression_stats('reading')"
+        before = await one(connection, "SELECT hypertable_size('meter_reading')")
+        await connection.execute("SELECT compress_chunk(c) FROM show_chunks('meter_reading') c")
+        stats = "SELECT sum(after_compression_total_bytes)::int8 FROM hypertable_compression_stats('meter_reading')"
         compressed = await one(connection, stats)
         columns = await of_columns(connection, count)
         await connection.close()
@@ -115,7 +128,7 @@ async def timescale(url: str) -> None:
 async def plain(url: str) -> None:
     """Print bytes a reading with its indexes."""
     count, connection = await fill(url, 20, copy=True)
-    size = await one(connection, "SELECT pg_total_relation_size('reading')")
+    size = await one(connection, "SELECT pg_total_relation_size('meter_reading')")
     await connection.close()
     print(f"plain PostgreSQL: {size / count:.1f} bytes each, indexes included")
 

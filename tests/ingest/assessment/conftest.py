@@ -59,10 +59,14 @@ class Fleet:
 
     def read(self, register: int, rows: Sequence[tuple[datetime, int]], *, version: int = 0) -> None:
         """Store readings and touch their meter."""
+        place = self.rows("SELECT slot & 7 FROM register WHERE register_id = %s", register)[0][0]
         with self.connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO reading (ts, value, delivery_id, register_id, version) VALUES (%s, %s, 0, %s, %s)",
-                [(ts, value, register, version) for ts, value in rows],
+                f"INSERT INTO meter_reading (ts, delivery_id, meter_id, bank, part, version, flags, v{place})"
+                " SELECT %s, 0, g.meter_id, g.slot >> 3, (SELECT count(*) FROM meter_reading r WHERE"
+                " r.meter_id = g.meter_id AND r.bank = g.slot >> 3 AND r.ts = %s), %s, 0, %s"
+                " FROM register g WHERE g.register_id = %s",
+                [(ts, ts, version, value, register) for ts, value in rows],
             )
         self.connection.execute(
             "INSERT INTO touched (meter_id, from_ts) SELECT meter_id, %s FROM register WHERE register_id = %s",

@@ -92,6 +92,6 @@ def test_timescale_makes_hypertables_of_the_stream(timescale_url: str) -> None:
             "SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables"
             " WHERE hypertable_schema = 'public' ORDER BY 1"
         ).fetchall()
-        assert rows == [("consumption", True), ("delivery", True), ("meter_status", True), ("reading", True)]
+        assert rows == [("consumption", True), ("delivery", True), ("meter_reading", True), ("meter_status", True)]
         assert database.flavour_of(connection) == "timescale"
     assert migrate(timescale_url) == []

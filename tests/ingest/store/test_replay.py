@@ -96,7 +96,7 @@ async def test_replaying_a_span_after_a_fix_keeps_old_values_beside_the_new(plai
     await registry.create_meter(plain.connection, serial="555", manufacturer="")
     await take(*[said(hour, str(100 + hour)) for hour in range(3)])
     # As if the first decoding had been wrong by a factor.
-    await plain.connection.execute("UPDATE reading SET value = value * 10 WHERE ts = %s", (T0,))
+    await plain.connection.execute("UPDATE meter_reading SET v0 = v0 * 10 WHERE ts = %s", (T0,))
     scope = ReplayScope(start=T0 - timedelta(days=1), end=T0 + timedelta(days=1))
     for preview in (True, False):
         report = await again(pool, scope, preview=preview)
