@@ -57,7 +57,8 @@ async def clear_slice(connection: AsyncConnection[Any], what: str, now: datetime
         dropped = await cursor.fetchone()
         return int(dropped[0]) if dropped else 0
     cursor = await connection.execute(
-        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} < %s LIMIT {_SLICE_ROWS}))",
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("
+        f"SELECT ctid FROM {table} WHERE {column} < %s LIMIT {_SLICE_ROWS}))",
         (row[0],),
     )
     return cursor.rowcount

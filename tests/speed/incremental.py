@@ -22,8 +22,8 @@ import psycopg
 
 from api.embedded import EmbeddedPostgres
 from ingest.assessment import run as assessment
-from ingest.store.database import migrate
 from ingest.store import reading_rows
+from ingest.store.database import migrate
 from ingest.store.packing import instant_of
 from ingest.store.reading_rows import ABSENT, COLUMNS, ReadingRows
 from tests.speed.engine_year import DAYS, START, chunk

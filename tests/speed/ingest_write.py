@@ -143,7 +143,8 @@ async def register(pool: Pool) -> None:
     """Meters and registers with the numbers that `made` uses."""
     async with pool.connection() as connection:
         await connection.execute(
-            "TRUNCATE meter_reading, delivery, delivery_key, meter_status, touched, register, meter RESTART IDENTITY CASCADE"
+            "TRUNCATE meter_reading, delivery, delivery_key, meter_status, touched, register, meter"
+            " RESTART IDENTITY CASCADE"
         )
         await connection.execute("INSERT INTO meter (serial) SELECT g::text FROM generate_series(1, %s) g", (METERS,))
         await connection.execute(

@@ -25,6 +25,11 @@ CREATE TABLE meter_reading (
 -- A month in a chunk: 720 hourly rows of a meter fill a compressed batch.
 SELECT create_hypertable('meter_reading', by_range('ts', INTERVAL '30 days'), create_default_indexes => false);
 
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM reading WHERE register_id NOT IN (SELECT register_id FROM register)) THEN
+        RAISE 'there are readings of registers that do not exist; nothing was changed';
+    END IF;
+END $$;
 INSERT INTO meter_reading
 SELECT r.ts, r.delivery_id, g.meter_id, g.slot >> 3,
        row_number() OVER (PARTITION BY g.meter_id, g.slot >> 3, r.ts ORDER BY r.version, r.flags, r.delivery_id) - 1,

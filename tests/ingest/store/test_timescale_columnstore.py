@@ -43,7 +43,8 @@ async def compressed(timescale: Any, make_place_in: Callable[..., Any]) -> Any:
 async def test_settled_chunks_are_compressed(compressed: Any) -> None:
     store, _ = compressed
     states = await rows(
-        store, "SELECT DISTINCT is_compressed FROM timescaledb_information.chunks WHERE hypertable_name = 'meter_reading'"
+        store,
+        "SELECT DISTINCT is_compressed FROM timescaledb_information.chunks WHERE hypertable_name = 'meter_reading'",
     )
     assert states == [(True,)]
 
@@ -92,7 +93,9 @@ async def test_the_daily_aggregate_says_the_same_before_and_after_its_refresh(co
     assert live[0] == (datetime(2026, 1, 5, tzinfo=UTC), 500, 523, 24)
     assert live[4][3] == 23
     await rows(store, "SELECT 1")
-    await store.connection.execute("CALL refresh_continuous_aggregate('meter_reading_daily', '2026-01-01', '2026-02-01')")
+    await store.connection.execute(
+        "CALL refresh_continuous_aggregate('meter_reading_daily', '2026-01-01', '2026-02-01')"
+    )
     assert await rows(store, query, place.energy) == live
 
 
