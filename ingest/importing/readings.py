@@ -10,6 +10,7 @@ says about itself. Importing a file again stores nothing twice.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from fractions import Fraction
@@ -28,11 +29,11 @@ from ingest.importing.files import batches
 from ingest.importing.report import ImportReport, Progress
 from ingest.importing.steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
-from ingest.store import deliveries, keys, reading_writes, statuses
+from ingest.store import deliveries, keys, reading_writes, statuses, touched
+from ingest.store.copying import Copies
 from ingest.store.habit import new_habits
 from ingest.store.packing import instant_of
 from ingest.store.reading_columns import ReadingColumns
-from ingest.store.touched import touch
 from protocols.registers import Register
 from protocols.telegram import MeterId
 from protocols.units import CANONICAL_UNIT, Quantity, factor
@@ -138,7 +139,8 @@ class ReadingsImport:
         if digest in known:
             kept = await deliveries.get_many(self._connection, [known[digest]])
             return known[digest], bool(kept) and kept[0].details.get("refused") == 0
-        await deliveries.insert(self._connection, [(fresh[digest], None, delivery)], copy=self._copy)
+        async with self._copies() as copies:
+            await deliveries.insert(self._connection, [(fresh[digest], None, delivery)], copies)
         return fresh[digest], False
 
     async def _write(self, chunk: Chunk, found: _Found, delivery_id: int) -> int:
@@ -154,22 +156,19 @@ class ReadingsImport:
                 register_id=np.concatenate(found.registers),
                 flags=np.zeros(len(rows), dtype=np.int64),
             )
-            fresh = await reading_writes.insert(
+            # The quantities of an instant side by side: they are one row.
+            columns = columns.take(np.lexsort((ts_us, meters)))
+            made = await reading_writes.insert(
                 self._connection,
                 columns,
                 self._habits,
                 history=np.zeros(len(rows), dtype=bool),
                 copy=self._copy,
             )
-            written = len(fresh)
-            heard |= _by_meter(meters, ts_us, np.maximum)
-            if written:
-                owner = dict(zip(columns.register_id.tolist(), meters.tolist(), strict=True))
-                first = _by_meter(fresh.register_id, fresh.ts_us, np.minimum)
-                earliest: dict[int, int] = {}
-                for register, ts in first.items():
-                    earliest[owner[register]] = min(ts, earliest.get(owner[register], ts))
-                await touch(self._connection, earliest, copy=self._copy)
+            written = len(made.readings)
+            heard |= _latest(meters, ts_us)
+            async with self._copies() as copies:
+                await touched.by_rows(self._connection, made.rows, copies)
         await self._say(found, heard, delivery_id)
         return written
 
@@ -180,7 +179,11 @@ class ReadingsImport:
             clock = None if clock_s is None else instant_of(round(clock_s * 1e6))
             rows.append(MeterStatus(meter, ts, None if code is None else int(code), clock))
         new = await statuses.unsaid(self._connection, [(delivery_id, status) for status in rows])
-        await statuses.insert(self._connection, new, copy=self._copy)
+        async with self._copies() as copies:
+            await statuses.insert(self._connection, new, copies)
+
+    def _copies(self) -> AbstractAsyncContextManager[Copies | None]:
+        return Copies(self._connection) if self._copy else nullcontext()
 
     async def _resolve(self, chunk: Chunk) -> _Found:
         entries = [self._directory.meter_for(MeterId(serial, maker)) for serial, maker in chunk.meters]
@@ -276,7 +279,8 @@ class ReadingsImport:
             await self._directory.create_registers(wanted.values())
 
 
-def _by_meter(owner: Int64, ts_us: Int64, reduce: np.ufunc) -> dict[int, int]:
-    order = np.argsort(owner, kind="stable")
-    names, first = np.unique(owner[order], return_index=True)
-    return dict(zip(names.tolist(), reduce.reduceat(ts_us[order], first).tolist(), strict=True)) if len(names) else {}
+def _latest(meters: Int64, ts_us: Int64) -> dict[int, int]:
+    """The latest instant of each meter."""
+    order = np.argsort(meters, kind="stable")
+    names, first = np.unique(meters[order], return_index=True)
+    return dict(zip(names.tolist(), np.maximum.reduceat(ts_us[order], first).tolist(), strict=True))

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -16,9 +16,9 @@ from psycopg import AsyncConnection
 
 from ingest.errors import NotFoundError
 from ingest.model import Delivery, Resolved
+from ingest.store.copying import Copies
 from ingest.store.packing import (
     COPY_HEADER,
-    COPY_PIECE,
     COPY_TRAILER,
     POSTGRES_EPOCH_US,
     Int4Array,
@@ -39,7 +39,8 @@ _INT4 = struct.Struct(">ii").pack
 _SIZE = struct.Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
 _JSON = msgspec.json.Encoder()
-_COLUMNS = "delivery_id, arrived_at, meter_id, gateway_id, protocol, channel, payload, details"
+_COLUMNS: Final = "delivery_id, arrived_at, meter_id, gateway_id, protocol, channel, payload, details"
+_COPY: Final = f"COPY delivery ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _OF_METER = "d.delivery_id, d.arrived_at, d.meter_id, d.gateway_id, d.protocol, d.channel, d.payload, d.details"
 
 
@@ -119,11 +120,7 @@ def _way_fields(protocol: str, channel: str) -> bytes:
 
 def packed(rows: Sequence[Row]) -> bytes:
     """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
-    return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
-
-
-def _packed_rows(rows: Sequence[Row]) -> bytes:
-    """What has the same size in every row is packed by NumPy; a row without a gateway or meter has less of it."""
+    # What has the same size in every row is packed by NumPy; a row without a gateway or meter has less of it.
     heads = np.empty(len(rows), dtype=_HEAD)
     heads["fields"], heads["id_size"], heads["at_size"], heads["meter_size"], heads["gateway_size"] = 8, 8, 8, 4, 4
     heads["id"] = [number for number, _, _ in rows]
@@ -131,7 +128,7 @@ def _packed_rows(rows: Sequence[Row]) -> bytes:
     heads["meter"] = [meter_id or 0 for _, meter_id, _ in rows]
     heads["gateway"] = [delivery.gateway_id or 0 for _, _, delivery in rows]
     packed_heads, width = heads.tobytes(), _HEAD.itemsize
-    parts: list[bytes] = []
+    parts = [COPY_HEADER]
     size, way = _SIZE, _way_fields
     start = 0
     for _, meter_id, delivery in rows:
@@ -153,21 +150,16 @@ def _packed_rows(rows: Sequence[Row]) -> bytes:
             # jsonb in binary form: version 1, then the text.
             _bytes_field(b"\x01" + _json(details)) if details else _NULL,
         )
+    parts.append(COPY_TRAILER)
     return b"".join(parts)
 
 
-async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], *, copy: bool = True) -> None:
-    """Write new deliveries; `copy` False goes by INSERT, for servers that have no COPY."""
+async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], copies: Copies | None) -> None:
+    """Write new deliveries; without `copies` by INSERT, for servers that have no COPY."""
     if not rows:
         return
-    cursor = connection.cursor()
-    if copy:
-        async with cursor.copy(f"COPY delivery ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-            await stream.write(COPY_HEADER)
-            # In pieces: the server works on one while the next is packed.
-            for start in range(0, len(rows), COPY_PIECE):
-                await stream.write(_packed_rows(rows[start : start + COPY_PIECE]))
-            await stream.write(COPY_TRAILER)
+    if copies is not None:
+        await copies.send(_COPY, packed(rows))
         return
     values = []
     for number, meter, delivery in rows:
@@ -177,7 +169,7 @@ async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], *, copy:
         values.append(
             (number, delivery.arrived_at, meter, delivery.gateway_id, protocol, channel, delivery.payload, text)
         )
-    await cursor.executemany(
+    await connection.cursor().executemany(
         f"INSERT INTO delivery ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb)", values
     )
 

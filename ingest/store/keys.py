@@ -9,13 +9,14 @@ import functools
 import struct
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
 from psycopg import AsyncConnection
 
 from ingest.model import Delivery
+from ingest.store.copying import Copies
 from ingest.store.habit import Habit
 from ingest.store.packing import COPY_HEADER, COPY_TRAILER, DigestArray, microseconds
 
@@ -26,6 +27,9 @@ _INSERT = (
     " SELECT digest, nextval('delivery_number'), now() FROM unnest(%b::bytea[]) AS item (digest)"
     " ON CONFLICT DO NOTHING RETURNING digest, delivery_id"
 )
+TABLE: Final = "delivery_key"
+COPY: Final = "COPY delivery_key (delivery_id, digest) FROM STDIN (FORMAT BINARY)"
+_ROW = np.dtype([("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4"), ("digest", "V16")])
 _KNOWN = "SELECT digest, delivery_id FROM delivery_key WHERE digest = ANY(%b::bytea[])"
 
 
@@ -78,8 +82,10 @@ async def claim(
         return {}, known
     if copy:
         try:
-            async with connection.transaction():
-                return await _copied(connection, ordered), known
+            async with connection.transaction(), Copies(connection) as copies:
+                numbers = await new_numbers(connection, len(ordered))
+                await copies.send(COPY, packed(zip(ordered, numbers, strict=True)))
+                return dict(zip(ordered, numbers, strict=True)), known
         except psycopg.errors.UniqueViolation:
             habit.saw(1)
     cursor = await connection.execute(_INSERT, (DigestArray(ordered),), binary=True)
@@ -89,19 +95,21 @@ async def claim(
     return fresh, known
 
 
-async def _copied(connection: AsyncConnection[Any], ordered: Sequence[bytes]) -> dict[bytes, int]:
-    cursor = await connection.execute(_NEW_NUMBERS, (len(ordered),), binary=True)
+async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]:
+    """Numbers for so many deliveries, in order."""
+    cursor = await connection.execute(_NEW_NUMBERS, (count,), binary=True)
     row = await cursor.fetchone()
-    numbers: list[int] = row[0] if row else []
-    rows = np.empty(
-        len(ordered), dtype=[("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4"), ("digest", "V16")]
-    )
+    return row[0] if row and row[0] else []
+
+
+def packed(claimed: Iterable[tuple[bytes, int]]) -> bytes:
+    """Digests with their numbers for `COPY`, in the order in which two writers never wait for each other."""
+    digests, numbers = zip(*sorted(claimed), strict=True)
+    rows = np.empty(len(digests), dtype=_ROW)
     rows["fields"], rows["id_size"], rows["size"] = 2, 8, 16
     rows["id"] = numbers
-    rows["digest"] = np.frombuffer(b"".join(ordered), dtype="V16")
-    async with cursor.copy("COPY delivery_key (delivery_id, digest) FROM STDIN (FORMAT BINARY)") as stream:
-        await stream.write(b"".join((COPY_HEADER, rows.tobytes(), COPY_TRAILER)))
-    return dict(zip(ordered, numbers, strict=True))
+    rows["digest"] = np.frombuffer(b"".join(digests), dtype="V16")
+    return b"".join((COPY_HEADER, rows.tobytes(), COPY_TRAILER))
 
 
 async def _known(connection: AsyncConnection[Any], digests: Sequence[bytes]) -> dict[bytes, int]:

@@ -22,8 +22,6 @@ Int64 = npt.NDArray[np.int64]
 POSTGRES_EPOCH_US = 946_684_800_000_000
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
-# So many rows that Python packs one by one go out at a time: packing and the server's work overlap.
-COPY_PIECE = 250
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WIDTHS = {"int2": 2, "int4": 4, "int8": 8, "timestamptz": 8}
 _OIDS = {"int2": (21, 1005), "int4": (23, 1007), "int8": (20, 1016), "timestamptz": (1184, 1185), "bytea": (17, 1001)}

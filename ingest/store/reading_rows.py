@@ -7,7 +7,7 @@ share delivery, version and flags; a row is packed with the columns it has.
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ Mask = npt.NDArray[np.bool_]
 # No count of a display: seventeen digits more than any has.
 ABSENT = -(2**63)
 VALUES = tuple(f"v{place}" for place in range(BANK))
-COLUMNS = f"ts, delivery_id, meter_id, bank, part, version, flags, {', '.join(VALUES)}"
+COLUMNS: Final = f"ts, delivery_id, meter_id, bank, part, version, flags, {', '.join(VALUES)}"
 _HEAD = (
     ("ts", "timestamptz", 8), ("delivery_id", "int8", 8), ("meter_id", "int4", 4), ("bank", "int2", 2),
     ("part", "int2", 2), ("version", "int2", 2), ("flags", "int2", 2),
@@ -37,6 +37,7 @@ _HEAD = (
 _BITS = 1 << np.arange(BANK)
 # A server without COPY takes 64 KiB a message: fifteen columns, some 170 bytes a row.
 _SQL_ROWS = 300
+COPY: Final = f"COPY meter_reading ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
 INSERT = (
     f"INSERT INTO meter_reading ({COLUMNS}) SELECT ts, delivery_id, meter_id, bank, part, version, flags,"
     f" {', '.join(f'nullif({name}, {ABSENT})' for name in VALUES)} FROM unnest(%b::timestamptz[], %b::int8[],"

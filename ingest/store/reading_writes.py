@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from compute.quality import Quality
 from ingest.errors import UnavailableError
 from ingest.store import reading_columns, reading_rows
+from ingest.store.copying import Copies
 from ingest.store.habit import WriterHabits
 from ingest.store.packing import Int2Array, Int4Array, TimestampArray, instant_of, int_array_from_binary
 from ingest.store.reading_columns import Int64, Mask, ReadingColumns
@@ -61,6 +62,39 @@ class _Stored:
     values: Int64
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Readings that were not stored before, and the rows that they became."""
+
+    readings: ReadingColumns
+    rows: ReadingRows
+
+
+async def insert_unguarded(
+    connection: AsyncConnection[Any],
+    readings: ReadingColumns,
+    habits: WriterHabits,
+    copies: Copies,
+    *,
+    history: Mask,
+) -> Written:
+    """`insert` by a writer that expects nothing of it to be stored, history apart.
+
+    Raises
+    ------
+    psycopg.errors.UniqueViolation
+        Something was stored after all: now, or when `copies` goes on. The caller's savepoint takes everything back.
+    """
+    said = _said(readings, *await habits.slots.of(connection, readings.register_id, copies))
+    asked = _asked(said, habits, history)
+    if asked.any():
+        await copies.settle()
+    written = _new(said, await _stored(connection, said.rows, asked))
+    if len(written.rows):
+        await copies.send(reading_rows.COPY, reading_rows.packed(_in_order(written.rows)))
+    return written
+
+
 async def insert(
     connection: AsyncConnection[Any],
     readings: ReadingColumns,
@@ -68,7 +102,7 @@ async def insert(
     *,
     history: Mask | None = None,
     copy: bool = True,
-) -> ReadingColumns:
+) -> Written:
     """Write what is not there yet.
 
     Parameters
@@ -79,10 +113,8 @@ async def insert(
         Whether stored readings are expected, and where registers stand in this database.
     history : (n,) bool, optional
         Readings that are likely to be stored (months that a meter repeats in every telegram): always asked for.
-
-    Returns
-    -------
-    The readings that were written.
+    copy : bool
+        False goes by INSERT only, for servers without COPY.
 
     Raises
     ------
@@ -95,27 +127,31 @@ async def insert(
     """
     habit = habits.readings
     said = _said(readings, *await habits.slots.of(connection, readings.register_id))
-    asked = np.ones(len(said.rows), dtype=bool)
-    if history is not None and not habit.expects_known:
-        asked = np.bincount(said.row_of[history], minlength=len(said.rows)) > 0
-        if asked.any():
-            asked |= said.shared
+    asked = _asked(said, habits, history)
     for _ in range(_ATTEMPTS):
         stored = await _stored(connection, said.rows, asked)
         if asked.all():
             habit.saw(len(stored.row))
-        fresh, rows = _new(said, stored)
-        if len(rows) == 0:
-            return fresh
+        written = _new(said, stored)
+        if not len(written.rows):
+            return written
         try:
             async with connection.transaction():
-                await _write(connection, rows, copy=copy)
+                await _write(connection, _in_order(written.rows), copy=copy)
         except psycopg.errors.UniqueViolation:
             habit.saw(1)
             asked = np.ones(len(said.rows), dtype=bool)
             continue
-        return fresh
+        return written
     raise UnavailableError("other writers kept storing the same readings first")
+
+
+def _asked(said: _Said, habits: WriterHabits, history: Mask | None) -> Mask:
+    """Rows to be asked for: all, or those of history with whatever shares their instants."""
+    if history is None or habits.readings.expects_known:
+        return np.ones(len(said.rows), dtype=bool)
+    asked = np.bincount(said.row_of[history], minlength=len(said.rows)) > 0
+    return asked | said.shared if asked.any() else asked
 
 
 def _said(readings: ReadingColumns, meter: Int64, slot: Int64) -> _Said:
@@ -174,12 +210,12 @@ async def _stored(connection: AsyncConnection[Any], rows: ReadingRows, asked: Ma
     return _Stored(row[order], part_number[order], version[order], np.stack(values, axis=1)[order])
 
 
-def _new(said: _Said, stored: _Stored) -> tuple[ReadingColumns, ReadingRows]:
-    """Readings that are not stored yet, and the rows to write: as said where nothing stands beside a row."""
+def _new(said: _Said, stored: _Stored) -> Written:
+    """What is not stored yet: rows as they were said where nothing stands beside them, else reading by reading."""
     beside = said.shared.copy()
     beside[stored.row] = True
     if not beside.any():
-        return said.readings, said.rows
+        return Written(said.readings, said.rows)
     chosen = np.flatnonzero(beside[said.row_of])
     chosen = chosen[np.lexsort((said.readings.ts_us[chosen], said.readings.register_id[chosen]))]
     readings, row_of, slot = said.readings.take(chosen), said.row_of[chosen], said.slot[chosen]
@@ -192,7 +228,8 @@ def _new(said: _Said, stored: _Stored) -> tuple[ReadingColumns, ReadingRows]:
         readings.take(keep), said.meter[chosen][keep], slot[keep], version[keep], next_part[row_of[keep]]
     )
     plain = said.readings.take(~beside[said.row_of])
-    return reading_columns.joined(plain, readings.take(keep)), reading_rows.joined([said.rows.take(~beside), rows])
+    whole = reading_rows.joined([said.rows.take(~beside), rows])
+    return Written(reading_columns.joined(plain, readings.take(keep)), whole)
 
 
 def _known(row_of: Int64, slot: Int64, stored: _Stored) -> tuple[Int64, Int64, Int64]:
@@ -233,14 +270,15 @@ def _place(rows: ReadingRows) -> Int64:
     return rows.meter_id << 16 | rows.bank
 
 
+def _in_order(rows: ReadingRows) -> ReadingRows:
+    """By the key: two writers of the same rows never wait for each other in a circle, and neighbours share pages."""
+    return rows.take(np.lexsort((rows.ts_us, _place(rows))))
+
+
 async def _write(connection: AsyncConnection[Any], rows: ReadingRows, *, copy: bool) -> None:
-    # In the order of the key: two writers of the same rows never wait for each other in a circle, and neighbours in the
-    # key share pages.
-    rows = rows.take(np.lexsort((rows.ts_us, _place(rows))))
     if copy:
-        statement = f"COPY meter_reading ({reading_rows.COLUMNS}) FROM STDIN (FORMAT BINARY)"
-        async with connection.cursor().copy(statement) as stream:
-            await stream.write(reading_rows.packed(rows))
+        async with Copies(connection) as copies:
+            await copies.send(reading_rows.COPY, reading_rows.packed(rows))
         return
     for parameters in reading_rows.statements(rows):
         await connection.execute(reading_rows.INSERT, parameters)

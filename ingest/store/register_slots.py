@@ -11,6 +11,7 @@ import numpy.typing as npt
 from psycopg import AsyncConnection
 
 from ingest.errors import NotFoundError
+from ingest.store.copying import Copies
 from ingest.store.packing import Int4Array
 
 Int64 = npt.NDArray[np.int64]
@@ -29,8 +30,10 @@ class RegisterSlots:
         self._meter = np.empty(0, dtype=np.int32)
         self._slot = np.empty(0, dtype=np.int16)
 
-    async def of(self, connection: AsyncConnection[Any], register_ids: Int64) -> tuple[Int64, Int64]:
-        """Meters and slots of registers: two (n,) int64.
+    async def of(
+        self, connection: AsyncConnection[Any], register_ids: Int64, copies: Copies | None = None
+    ) -> tuple[Int64, Int64]:
+        """Meters and slots of registers: two (n,) int64; `copies` under way are settled before anything is asked.
 
         Raises
         ------
@@ -44,6 +47,8 @@ class RegisterSlots:
         self._grow(int(register_ids.max()))
         meter = self._meter[register_ids]
         if (meter == _UNKNOWN).any():
+            if copies is not None:
+                await copies.settle()
             await self._ask(connection, np.unique(register_ids[meter == _UNKNOWN]))
             meter = self._meter[register_ids]
         return meter.astype(np.int64), self._slot[register_ids].astype(np.int64)

@@ -3,15 +3,15 @@
 import struct
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from psycopg import AsyncConnection
 
 from ingest.model import MeterStatus
+from ingest.store.copying import Copies
 from ingest.store.packing import (
     COPY_HEADER,
-    COPY_PIECE,
     COPY_TRAILER,
     POSTGRES_EPOCH_US,
     Int4Array,
@@ -19,7 +19,8 @@ from ingest.store.packing import (
     all_microseconds,
 )
 
-_COLUMNS = "ts, delivery_id, meter_id, info_code, meter_time, flags"
+_COLUMNS: Final = "ts, delivery_id, meter_id, info_code, meter_time, flags"
+_COPY: Final = f"COPY meter_status ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 # An empty text[]: no dimensions, no NULLs, element type text.
 _NO_FLAGS = struct.pack(">iiii", 12, 0, 0, 25)
 _HEAD = [
@@ -54,11 +55,7 @@ def _flags_field(flags: tuple[str, ...]) -> bytes:
 
 def packed(rows: Sequence[Row]) -> bytes:
     """Statuses as a binary COPY: (delivery id, status)."""
-    return b"".join((COPY_HEADER, _packed_rows(rows), COPY_TRAILER))
-
-
-def _packed_rows(rows: Sequence[Row]) -> bytes:
-    """Rows that say the same kinds of things are packed together; the order of rows in a COPY means nothing."""
+    # Rows that say the same kinds of things are packed together; the order of rows in a COPY means nothing.
     alike: dict[tuple[bool, bool], list[Row]] = {}
     flagged: list[bytes] = []
     for row in rows:
@@ -68,7 +65,8 @@ def _packed_rows(rows: Sequence[Row]) -> bytes:
             flagged.append(_flags_field(status.flags))
         else:
             alike.setdefault((status.info_code is not None, status.meter_time is not None), []).append(row)
-    return b"".join([*(_packed_alike(some, *kind) for kind, some in alike.items()), *flagged])
+    parts = [_packed_alike(some, *kind) for kind, some in alike.items()]
+    return b"".join([COPY_HEADER, *parts, *flagged, COPY_TRAILER])
 
 
 def _packed_alike(rows: Sequence[Row], coded: bool, clocked: bool) -> bytes:
@@ -89,19 +87,14 @@ def _packed_alike(rows: Sequence[Row], coded: bool, clocked: bool) -> bytes:
     return table.tobytes()
 
 
-async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], *, copy: bool = True) -> None:
-    """Write statuses as (delivery id, status); `copy` False goes by INSERT."""
+async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], copies: Copies | None) -> None:
+    """Write statuses as (delivery id, status); without `copies` by INSERT."""
     if not rows:
         return
-    cursor = connection.cursor()
-    if copy:
-        async with cursor.copy(f"COPY meter_status ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as stream:
-            await stream.write(COPY_HEADER)
-            for start in range(0, len(rows), COPY_PIECE):
-                await stream.write(_packed_rows(rows[start : start + COPY_PIECE]))
-            await stream.write(COPY_TRAILER)
+    if copies is not None:
+        await copies.send(_COPY, packed(rows))
         return
-    await cursor.executemany(
+    await connection.cursor().executemany(
         f"INSERT INTO meter_status ({_COLUMNS}) VALUES (to_timestamp(%s / 1000000.0), %s, %s, %s, %s, %s)",
         [(s.ts_us, number, s.meter_id, s.info_code, s.meter_time, list(s.flags)) for number, s in rows],
     )

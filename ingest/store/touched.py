@@ -6,12 +6,16 @@ results, and a rollback puts them back.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from psycopg import AsyncConnection, Connection
 
+from ingest.store.copying import Copies
 from ingest.store.packing import Int4Array, TimestampArray, copy_rows
+from ingest.store.reading_rows import ReadingRows
 
+_COPY: Final = "COPY touched (from_ts, meter_id) FROM STDIN (FORMAT BINARY)"
 _INSERT = (
     "INSERT INTO touched (meter_id, from_ts, touched_at) SELECT meter_id, from_ts, clock_timestamp()"
     " FROM unnest(%b::int[], %b::timestamptz[]) AS item (meter_id, from_ts)"
@@ -26,16 +30,23 @@ def _parameters(earliest_us: Mapping[int, int]) -> tuple[Int4Array, TimestampArr
     return Int4Array(list(earliest_us)), TimestampArray(list(earliest_us.values()))
 
 
-async def touch(connection: AsyncConnection[Any], earliest_us: Mapping[int, int], *, copy: bool = False) -> None:
+async def touch(connection: AsyncConnection[Any], earliest_us: Mapping[int, int]) -> None:
     """Mark meters as changed. `earliest_us`: meter id -> epoch microseconds of its earliest changed reading."""
-    if not earliest_us:
-        return
-    if not copy:
+    if earliest_us:
         await connection.execute(_INSERT, _parameters(earliest_us))
+
+
+async def by_rows(connection: AsyncConnection[Any], rows: ReadingRows, copies: Copies | None) -> None:
+    """Mark the meters of rows that were written, each from its earliest one; without `copies` by INSERT."""
+    if not len(rows):
         return
-    columns = (list(earliest_us.values()), list(earliest_us))
-    async with connection.cursor().copy("COPY touched (from_ts, meter_id) FROM STDIN (FORMAT BINARY)") as stream:
-        await stream.write(copy_rows(("timestamptz", "int4"), columns, len(earliest_us)))
+    order = np.lexsort((rows.ts_us, rows.meter_id))
+    first = order[np.flatnonzero(np.diff(rows.meter_id[order], prepend=-1))]
+    meter, since_us = rows.meter_id[first], rows.ts_us[first]
+    if copies is not None:
+        await copies.send(_COPY, copy_rows(("timestamptz", "int4"), (since_us, meter), len(first)))
+        return
+    await connection.execute(_INSERT, (Int4Array(meter), TimestampArray(since_us)))
 
 
 def touch_sync(connection: Connection[Any], earliest_us: Mapping[int, int]) -> None:

@@ -5,24 +5,27 @@ whatever order, by however many writers, is stored once.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import psycopg
 from psycopg import AsyncConnection
 
 from ingest.model import Delivery, MeterStatus, Outcome, Rejected, Resolved
 from ingest.store import deliveries, discovered, keys, quarantine, reading_writes, statuses, touched
+from ingest.store.copying import Copies
 from ingest.store.habit import WriterHabits, new_habits
 from ingest.store.keys import digests_of
 from ingest.store.packing import all_microseconds, microseconds
 from ingest.store.reading_columns import Int64, Mask, ReadingColumns
+from ingest.store.reading_writes import Written
 
 Item = tuple[Delivery, Resolved | Rejected]
 # The store's number of a delivery, the instant it was read at (epoch microseconds), and what it holds.
 Stored = tuple[int, int, Delivery, Resolved | Rejected]
 Made = tuple[int, int, Resolved]
-_NEVER_US = 2**63 - 1
 
 
 async def write_batch(
@@ -56,10 +59,15 @@ async def write_batch(
     habits = habits or new_habits()
     read_us: list[int] = all_microseconds([delivery.read_at for delivery, _ in items]).tolist()
     digests = digests_of((delivery for delivery, _ in items), read_us)
-    fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
-    if len(fresh) == len(items):
-        stored = [(fresh[digest], us, *item) for digest, us, item in zip(digests, read_us, items, strict=True)]
-        return await _write_new(connection, stored, habits, copy=copy)
+    each = dict.fromkeys(digests)
+    if copy and not habits.deliveries.expects_known and len(each) == len(digests):
+        try:
+            async with connection.transaction(), Copies(connection) as copies:
+                return await _write_unguarded(connection, items, read_us, digests, habits, copies)
+        except psycopg.errors.UniqueViolation as error:
+            # Chunks of TimescaleDB have names of their own; keys are in an ordinary table.
+            (habits.deliveries if error.diag.table_name == keys.TABLE else habits.readings).saw(1)
+    fresh, known = await keys.claim(connection, list(each), habits.deliveries, copy=copy)
     numbers = known | fresh
     result = [Outcome("duplicate", numbers[digest]) for digest in digests]
     positions, stored = [], []
@@ -68,18 +76,43 @@ async def write_batch(
         if number is not None:
             positions.append(position)
             stored.append((number, us, *item))
-    outcomes = await _write_new(connection, stored, habits, copy=copy)
+    async with _copies(connection, copy) as copies:
+        await deliveries.insert(connection, _rows(stored), copies)
+    outcomes = await _write_made(connection, stored, habits, copy=copy)
     for position, outcome in zip(positions, outcomes, strict=True):
         result[position] = outcome
     return result
 
 
-async def _write_new(
-    connection: AsyncConnection[Any], stored: Sequence[Stored], habits: WriterHabits, *, copy: bool
+def _copies(connection: AsyncConnection[Any], copy: bool) -> AbstractAsyncContextManager[Copies | None]:
+    return Copies(connection) if copy else nullcontext()
+
+
+def _rows(stored: Sequence[Stored]) -> list[deliveries.Row]:
+    return [(number, _only_meter(made), delivery) for number, _, delivery, made in stored]
+
+
+async def _write_unguarded(
+    connection: AsyncConnection[Any],
+    items: Sequence[Item],
+    read_us: Sequence[int],
+    digests: Sequence[bytes],
+    habits: WriterHabits,
+    copies: Copies,
 ) -> list[Outcome]:
-    rows = [(number, _only_meter(made), delivery) for number, _, delivery, made in stored]
-    await deliveries.insert(connection, rows, copy=copy)
-    return await _write_made(connection, stored, habits, copy=copy)
+    """A batch of which nothing is expected to be stored: each COPY goes on while the next one is packed."""
+    numbers = await keys.new_numbers(connection, len(items))
+    await copies.send(keys.COPY, keys.packed(zip(digests, numbers, strict=True)))
+    stored = [(number, us, *item) for number, us, item in zip(numbers, read_us, items, strict=True)]
+    await deliveries.insert(connection, _rows(stored), copies)
+    resolved = _resolved(stored)
+    written = None
+    if resolved:
+        columns, history = _columns(resolved)
+        written = await reading_writes.insert_unguarded(connection, columns, habits, copies, history=history)
+        await statuses.insert(connection, _statuses(resolved), copies)
+        await touched.by_rows(connection, written.rows, copies)
+    return await _outcomes(connection, stored, written, copies)
 
 
 async def write_replayed(
@@ -102,17 +135,30 @@ async def _write_made(
     copy: bool,
     again: bool = False,
 ) -> list[Outcome]:
-    if not stored:
-        return []
-    resolved = [(number, us, made) for number, us, _, made in stored if isinstance(made, Resolved)]
-    counts: dict[int, int] = {}
+    resolved = _resolved(stored)
+    written = None
     if resolved:
         columns, history = _columns(resolved)
         written = await reading_writes.insert(connection, columns, habits, history=history, copy=copy)
-        counts, earliest_us = _news(resolved, written)
         said = _statuses(resolved)
-        await statuses.insert(connection, await statuses.unsaid(connection, said) if again else said, copy=copy)
-        await touched.touch(connection, earliest_us, copy=copy)
+        said = await statuses.unsaid(connection, said) if again else said
+        async with _copies(connection, copy) as copies:
+            await statuses.insert(connection, said, copies)
+            await touched.by_rows(connection, written.rows, copies)
+    return await _outcomes(connection, stored, written)
+
+
+def _resolved(stored: Sequence[Stored]) -> list[Made]:
+    return [(number, us, made) for number, us, _, made in stored if isinstance(made, Resolved)]
+
+
+async def _outcomes(
+    connection: AsyncConnection[Any],
+    stored: Sequence[Stored],
+    written: Written | None,
+    copies: Copies | None = None,
+) -> list[Outcome]:
+    """What became of each; what was refused goes to quarantine."""
     refused = [
         (number, delivery, reason)
         for number, _, delivery, made in stored
@@ -120,10 +166,19 @@ async def _write_made(
     ]
     entries: dict[int, int] = {}
     if refused:
+        if copies is not None:
+            await copies.settle()
         entries = await quarantine.insert(connection, refused)
         unknown = [(delivery, reason) for _, delivery, reason in refused if reason.code == "meter.unknown"]
         await discovered.upsert(connection, unknown)
+    counts = {} if written is None else _counts(written.readings)
     return [_outcome(number, made, counts.get(number, 0), entries) for number, _, _, made in stored]
+
+
+def _counts(readings: ReadingColumns) -> dict[int, int]:
+    """Readings of each delivery."""
+    numbers, count = np.unique(readings.delivery_id, return_counts=True)
+    return dict(zip(numbers.tolist(), count.tolist(), strict=True))
 
 
 def _outcome(number: int, made: Resolved | Rejected, readings: int, entries: dict[int, int]) -> Outcome:
@@ -156,28 +211,6 @@ def _columns(resolved: Sequence[Made]) -> tuple[ReadingColumns, Mask]:
         flags=flat([made.flags for made in made_of]),
     )
     return columns, columns.ts_us != np.repeat(np.array([us for _, us, _ in resolved], dtype=np.int64), lengths)
-
-
-def _news(resolved: Sequence[Made], written: ReadingColumns) -> tuple[dict[int, int], dict[int, int]]:
-    """Readings written of each delivery, and the earliest one of each meter (of a delivery of several, for all of
-    them).
-    """
-    order = np.argsort(written.delivery_id, kind="stable")
-    numbers, first, count = np.unique(written.delivery_id[order], return_index=True, return_counts=True)
-    counts = dict(zip(numbers.tolist(), count.tolist(), strict=True))
-    if not counts:
-        return counts, {}
-    earliest = dict(zip(numbers.tolist(), np.minimum.reduceat(written.ts_us[order], first).tolist(), strict=True))
-    earliest_us: dict[int, int] = {}
-    known, earliest_of = earliest_us.get, earliest.get
-    for number, _, made in resolved:
-        ts_us = earliest_of(number)
-        if ts_us is None:
-            continue
-        for meter_id in made.meter_ids:
-            if ts_us < known(meter_id, _NEVER_US):
-                earliest_us[meter_id] = ts_us
-    return counts, earliest_us
 
 
 def _statuses(resolved: Sequence[Made]) -> list[tuple[int, MeterStatus]]:

@@ -140,7 +140,8 @@ async def test_a_register_that_does_not_exist_is_refused_by_its_number(plain: An
 
 async def test_no_readings_are_no_rows(plain: Any) -> None:
     none = np.empty(0, dtype=np.int64)
-    assert len(await reading_writes.insert(plain.connection, ReadingColumns(*[none] * 5), new_habits())) == 0
+    written = await reading_writes.insert(plain.connection, ReadingColumns(*[none] * 5), new_habits())
+    assert len(written.readings) == len(written.rows) == 0
 
 
 async def test_the_largest_and_smallest_counts_come_back(store: Any) -> None:
