@@ -4,6 +4,7 @@ Rules: `send` hands bytes over and comes back; an error of the server comes with
 the end of the block, and always before anything else may be asked on the connection.
 """
 
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, LiteralString, Self
@@ -32,8 +33,8 @@ class Copies:
         # With an error the statement under way is called off.
         await self._under_way.__aexit__(kind, error, trace)
 
-    async def send(self, statement: LiteralString, payload: bytes) -> None:
-        """Begin a COPY with all its bytes, header and trailer included.
+    async def send(self, statement: LiteralString, pieces: Iterable[bytes]) -> None:
+        """Begin a COPY with all its bytes, header and trailer included; a piece is made while the server has the last.
 
         Raises
         ------
@@ -42,7 +43,8 @@ class Copies:
         """
         await self.settle()
         stream = await self._under_way.enter_async_context(self._connection.cursor().copy(statement))
-        await stream.write(payload)
+        for piece in pieces:
+            await stream.write(piece)
 
     async def settle(self) -> None:
         """Wait until the server has taken everything. Raises what it refused (psycopg.Error)."""

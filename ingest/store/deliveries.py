@@ -5,7 +5,7 @@ Rules: payloads are bytes, never text; a delivery is written once and never chan
 
 import functools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -35,6 +35,8 @@ _HEAD = np.dtype(
         ("meter_size", ">i4"), ("meter", ">i4"), ("gateway_size", ">i4"), ("gateway", ">i4"),
     ]
 )  # fmt: skip
+# So many rows go out at a time.
+_PIECE = 250
 _INT4 = struct.Struct(">ii").pack
 _SIZE = struct.Struct(">i").pack
 _NULL = b"\xff\xff\xff\xff"
@@ -118,9 +120,16 @@ def _way_fields(protocol: str, channel: str) -> bytes:
     return b"".join(_bytes_field(stored_text(text).encode()) for text in (protocol, channel))
 
 
-def packed(rows: Sequence[Row]) -> bytes:
+def pieces(rows: Sequence[Row]) -> Iterator[bytes]:
     """Deliveries as a binary COPY: (delivery id, the meter it was resolved to, delivery)."""
-    # What has the same size in every row is packed by NumPy; a row without a gateway or meter has less of it.
+    yield COPY_HEADER
+    for start in range(0, len(rows), _PIECE):
+        yield _packed(rows[start : start + _PIECE])
+    yield COPY_TRAILER
+
+
+def _packed(rows: Sequence[Row]) -> bytes:
+    """What has the same size in every row is packed by NumPy; a row without a gateway or meter has less of it."""
     heads = np.empty(len(rows), dtype=_HEAD)
     heads["fields"], heads["id_size"], heads["at_size"], heads["meter_size"], heads["gateway_size"] = 8, 8, 8, 4, 4
     heads["id"] = [number for number, _, _ in rows]
@@ -128,7 +137,7 @@ def packed(rows: Sequence[Row]) -> bytes:
     heads["meter"] = [meter_id or 0 for _, meter_id, _ in rows]
     heads["gateway"] = [delivery.gateway_id or 0 for _, _, delivery in rows]
     packed_heads, width = heads.tobytes(), _HEAD.itemsize
-    parts = [COPY_HEADER]
+    parts: list[bytes] = []
     size, way = _SIZE, _way_fields
     start = 0
     for _, meter_id, delivery in rows:
@@ -150,7 +159,6 @@ def packed(rows: Sequence[Row]) -> bytes:
             # jsonb in binary form: version 1, then the text.
             _bytes_field(b"\x01" + _json(details)) if details else _NULL,
         )
-    parts.append(COPY_TRAILER)
     return b"".join(parts)
 
 
@@ -159,7 +167,7 @@ async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], copies: 
     if not rows:
         return
     if copies is not None:
-        await copies.send(_COPY, packed(rows))
+        await copies.send(_COPY, pieces(rows))
         return
     values = []
     for number, meter, delivery in rows:

@@ -84,7 +84,7 @@ async def claim(
         try:
             async with connection.transaction(), Copies(connection) as copies:
                 numbers = await new_numbers(connection, len(ordered))
-                await copies.send(COPY, packed(zip(ordered, numbers, strict=True)))
+                await copies.send(COPY, [packed(zip(ordered, numbers, strict=True))])
                 return dict(zip(ordered, numbers, strict=True)), known
         except psycopg.errors.UniqueViolation:
             habit.saw(1)

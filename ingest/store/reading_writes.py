@@ -91,7 +91,7 @@ async def insert_unguarded(
         await copies.settle()
     written = _new(said, await _stored(connection, said.rows, asked))
     if len(written.rows):
-        await copies.send(reading_rows.COPY, reading_rows.packed(_in_order(written.rows)))
+        await copies.send(reading_rows.COPY, [reading_rows.packed(_in_order(written.rows))])
     return written
 
 
@@ -278,7 +278,7 @@ def _in_order(rows: ReadingRows) -> ReadingRows:
 async def _write(connection: AsyncConnection[Any], rows: ReadingRows, *, copy: bool) -> None:
     if copy:
         async with Copies(connection) as copies:
-            await copies.send(reading_rows.COPY, reading_rows.packed(rows))
+            await copies.send(reading_rows.COPY, [reading_rows.packed(rows)])
         return
     for parameters in reading_rows.statements(rows):
         await connection.execute(reading_rows.INSERT, parameters)

@@ -92,7 +92,7 @@ async def insert(connection: AsyncConnection[Any], rows: Sequence[Row], copies: 
     if not rows:
         return
     if copies is not None:
-        await copies.send(_COPY, packed(rows))
+        await copies.send(_COPY, [packed(rows)])
         return
     await connection.cursor().executemany(
         f"INSERT INTO meter_status ({_COLUMNS}) VALUES (to_timestamp(%s / 1000000.0), %s, %s, %s, %s, %s)",

@@ -44,7 +44,7 @@ async def by_rows(connection: AsyncConnection[Any], rows: ReadingRows, copies: C
     first = order[np.flatnonzero(np.diff(rows.meter_id[order], prepend=-1))]
     meter, since_us = rows.meter_id[first], rows.ts_us[first]
     if copies is not None:
-        await copies.send(_COPY, copy_rows(("timestamptz", "int4"), (since_us, meter), len(first)))
+        await copies.send(_COPY, [copy_rows(("timestamptz", "int4"), (since_us, meter), len(first))])
         return
     await connection.execute(_INSERT, (Int4Array(meter), TimestampArray(since_us)))
 

@@ -58,16 +58,15 @@ async def write_batch(
         return []
     habits = habits or new_habits()
     read_us: list[int] = all_microseconds([delivery.read_at for delivery, _ in items]).tolist()
-    digests = digests_of((delivery for delivery, _ in items), read_us)
-    each = dict.fromkeys(digests)
-    if copy and not habits.deliveries.expects_known and len(each) == len(digests):
+    if copy and not habits.deliveries.expects_known:
         try:
             async with connection.transaction(), Copies(connection) as copies:
-                return await _write_unguarded(connection, items, read_us, digests, habits, copies)
+                return await _write_unguarded(connection, items, read_us, habits, copies)
         except psycopg.errors.UniqueViolation as error:
             # Chunks of TimescaleDB have names of their own; keys are in an ordinary table.
             (habits.deliveries if error.diag.table_name == keys.TABLE else habits.readings).saw(1)
-    fresh, known = await keys.claim(connection, list(each), habits.deliveries, copy=copy)
+    digests = digests_of((delivery for delivery, _ in items), read_us)
+    fresh, known = await keys.claim(connection, list(dict.fromkeys(digests)), habits.deliveries, copy=copy)
     numbers = known | fresh
     result = [Outcome("duplicate", numbers[digest]) for digest in digests]
     positions, stored = [], []
@@ -96,15 +95,21 @@ async def _write_unguarded(
     connection: AsyncConnection[Any],
     items: Sequence[Item],
     read_us: Sequence[int],
-    digests: Sequence[bytes],
     habits: WriterHabits,
     copies: Copies,
 ) -> list[Outcome]:
-    """A batch of which nothing is expected to be stored: each COPY goes on while the next one is packed."""
+    """A batch of which nothing is expected to be stored: each COPY goes on while the next one is packed.
+
+    Raises
+    ------
+    psycopg.errors.UniqueViolation
+        Something was, or two deliveries of the batch are the same: the caller's savepoint takes everything back.
+    """
     numbers = await keys.new_numbers(connection, len(items))
-    await copies.send(keys.COPY, keys.packed(zip(digests, numbers, strict=True)))
     stored = [(number, us, *item) for number, us, item in zip(numbers, read_us, items, strict=True)]
     await deliveries.insert(connection, _rows(stored), copies)
+    digests = digests_of((delivery for delivery, _ in items), read_us)
+    await copies.send(keys.COPY, [keys.packed(zip(digests, numbers, strict=True))])
     resolved = _resolved(stored)
     written = None
     if resolved:

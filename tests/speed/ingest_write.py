@@ -120,7 +120,7 @@ def raw_seconds(url: str, server: int, items: list[Item]) -> tuple[Seconds, Seco
     numbered = [(number, item.meter_ids[0], delivery) for number, (delivery, item) in enumerate(items, 1)]
     parts = {
         "raw_reading": readings,
-        "raw_delivery": deliveries.packed(numbered),
+        "raw_delivery": b"".join(deliveries.pieces(numbered)),
         "raw_status": statuses.packed([(n, item.statuses[0]) for n, (_, item) in enumerate(items, 1)]),
         "raw_key": copy_rows(("int8", "timestamptz", "int8", "int8"), (np.arange(len(items)), 0, 1, 2), len(items)),
     }
