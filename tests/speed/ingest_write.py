@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from ingest.store.writes import write_batch
 METERS = 5_000
 REGISTERS = 6
 BATCH = 2_000
+HOURS = 12
 T0 = datetime(2025, 11, 1, tzinfo=UTC)
 TYPES = ("timestamptz", "int8", "int8", "int4", "int2", "int2")
 READING = (
@@ -45,13 +47,22 @@ Seconds = npt.NDArray[np.float64]
 
 
 class Clock:
-    """Seconds since it was made: on the wall, and of the processors for this process and the database server."""
+    """Seconds since it was made: on the wall, and of the processors for this process and the database server.
+
+    It stands still between `pause` and `go_on`, while the server has nothing to do.
+    """
 
     def __init__(self, server: int) -> None:
         self._server = server
-        self._began = self._now()
+        self._paused = np.zeros(2)
+        self._server_began = self._server_seconds()
+        self._began = self._own()
 
-    def _now(self) -> Seconds:
+    @staticmethod
+    def _own() -> Seconds:
+        return np.array([time.perf_counter(), time.process_time()])
+
+    def _server_seconds(self) -> float:
         ticks = 0
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -63,11 +74,21 @@ class Clock:
                 ticks += sum(map(int, fields[11:15]))
             elif int(fields[1]) == self._server:
                 ticks += sum(map(int, fields[11:13]))
-        return np.array([time.perf_counter(), time.process_time() + ticks / os.sysconf("SC_CLK_TCK")])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def pause(self) -> None:
+        """What follows is not counted."""
+        self._paused -= self._own()
+
+    def go_on(self) -> None:
+        """What follows is counted again."""
+        self._paused += self._own()
 
     def read(self) -> Seconds:
         """(2,) wall, processors."""
-        return self._now() - self._began
+        taken = self._own() - self._began - self._paused
+        taken[1] += self._server_seconds() - self._server_began
+        return taken
 
 
 def server_of(url: str) -> int:
@@ -77,10 +98,10 @@ def server_of(url: str) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def made(hours: int) -> list[Item]:
-    """One delivery a meter and hour, six readings each, as the resolver hands them on."""
+def batches() -> Iterator[list[Item]]:
+    """One delivery a meter and hour, six readings each, as the resolver hands them on; the same ones every time."""
     rng, items = random.Random(1), []
-    for hour in range(hours):
+    for hour in range(HOURS):
         for meter in range(METERS):
             at = T0 + timedelta(seconds=hour * 3600 + meter * 3600 // METERS)
             us = microseconds(at)
@@ -98,7 +119,9 @@ def made(hours: int) -> list[Item]:
                     ),
                 )
             )
-    return items
+            if len(items) == BATCH:
+                yield items
+                items = []
 
 
 def columns_of(items: list[Item]) -> ReadingColumns:
@@ -154,17 +177,31 @@ async def register(pool: Pool) -> None:
         )
 
 
-async def ours(pool: Pool, server: int, items: list[Item], writers: int = 1) -> Seconds:
-    """Seconds to write all deliveries in batches, by one or more writers."""
+async def ours(pool: Pool, server: int) -> Seconds:
+    """Seconds to write all deliveries in batches, each batch just made as a decoder has just made it."""
+    habits = new_habits()
+    clock = Clock(server)
+    clock.pause()
+    for items in batches():
+        clock.go_on()
+        async with pool.connection() as connection, connection.transaction():
+            await write_batch(connection, items, habits=habits)
+        clock.pause()
+    clock.go_on()
+    return clock.read()
+
+
+async def two_writers(pool: Pool, server: int, items: list[Item]) -> Seconds:
+    """The same by two writers of one process, everything made beforehand."""
     clock = Clock(server)
 
     async def write(number: int) -> None:
         habits = new_habits()
-        for start in range(number * BATCH, len(items), writers * BATCH):
+        for start in range(number * BATCH, len(items), 2 * BATCH):
             async with pool.connection() as connection, connection.transaction():
                 await write_batch(connection, items[start : start + BATCH], habits=habits)
 
-    await asyncio.gather(*(write(number) for number in range(writers)))
+    await asyncio.gather(write(0), write(1))
     return clock.read()
 
 
@@ -183,7 +220,7 @@ async def columnar(pool: Pool, server: int, items: list[Item]) -> Seconds:
 
 async def measure(url: str, rounds: int) -> None:
     """Print the table."""
-    items = made(12)
+    items = [item for batch in batches() for item in batch]
     gc.collect()
     gc.freeze()
     readings = len(items) * REGISTERS
@@ -200,10 +237,10 @@ async def measure(url: str, rounds: int) -> None:
         note("raw COPY of the readings", limit)
         note("raw COPY of all rows", limit_all)
         await register(pool)
-        note("write_batch, first delivery", await ours(pool, server, items))
-        note("write_batch, everything again", await ours(pool, server, items))
+        note("write_batch, first delivery", await ours(pool, server))
+        note("write_batch, everything again", await ours(pool, server))
         await register(pool)
-        note("write_batch, two writers", await ours(pool, server, items, 2))
+        note("write_batch, two writers", await two_writers(pool, server, items))
         await register(pool)
         note("reading columns, as an import", await columnar(pool, server, items))
         note("reading columns, again", await columnar(pool, server, items))
