@@ -12,7 +12,7 @@ import structlog
 
 from compute.quality import Quality
 from ingest.clock import wall_now
-from ingest.heard import HeardLately, LastSaid
+from ingest.heard import HeardLately, LastSaid, frame_in
 from ingest.model import Decoded, Delivery
 from ingest.store.database import Pool
 from ingest.store.last_said import last_said
@@ -48,6 +48,7 @@ class ClockWatch:
         meter_time: datetime | None,
         *,
         counted: bool = False,
+        frame: bytes | None = None,
         told: Decoded | None = None,
     ) -> tuple[Quality, list[str]]:
         """Flags that all readings of a telegram share, and notes for its status.
@@ -58,6 +59,8 @@ class ClockWatch:
             The clock in the telegram, aware.
         counted : bool
             It is a radio telegram with an access number.
+        frame : bytes, optional
+            The M-Bus frame that the delivery consists of, where the caller has it.
         told : Decoded, optional
             It is a message of finished values, these.
         """
@@ -67,7 +70,8 @@ class ClockWatch:
             self.drifts_s[meter_id] = drift_s
             if abs(drift_s) > CLOCK_OFF_S:
                 flags |= Quality.CLOCK
-        again = self._heard.repeats(delivery, meter_id, meter_time, counted)
+        frame = frame or frame_in(delivery.protocol, delivery.payload)
+        again = self._heard.repeats(delivery, meter_id, meter_time, counted, frame)
         if again or (told is not None and self._heard.echoes(told, meter_id, meter_time, delivery.read_at)):
             return flags | Quality.STALE, ["stale"]
         return flags, []

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Final
 
 from ingest.model import Decoded, Delivery
@@ -58,6 +57,9 @@ def is_counted(telegram: Telegram) -> bool:
     return telegram.protocol == "wmbus" and telegram.access_number is not None
 
 
+_Heard = tuple[int, datetime | None, datetime]
+
+
 @dataclass(slots=True)
 class _Values:
     """What messages of a meter that carry values only said lately, and the indexes of the last one."""
@@ -74,17 +76,19 @@ class HeardLately:
     def __init__(self) -> None:
         self._values: dict[int, _Values] = {}
         # meter -> (digest of the telegram, its clock, the instant of its reading), oldest first
-        self._meters: dict[int, deque[tuple[bytes, datetime | None, datetime]]] = {}
+        self._meters: dict[int, deque[_Heard]] = {}
 
     def learn(self, said: Iterable[LastSaid]) -> None:
         """Take what the store knows, oldest first; what was heard since stays the later."""
         for one in said:
             known = self._of(one.meter_id)
             if not known or known[-1][2] < one.read_at:
-                digest = _digest(one.protocol, one.payload, counted=True)
+                digest = _digest(one.protocol, one.payload, frame_in(one.protocol, one.payload), counted=True)
                 known.append((digest, one.meter_time, one.read_at))
 
-    def repeats(self, delivery: Delivery, meter_id: int, meter_time: datetime | None, counted: bool) -> bool:
+    def repeats(
+        self, delivery: Delivery, meter_id: int, meter_time: datetime | None, counted: bool, frame: bytes | None
+    ) -> bool:
         """Whether a telegram came before under another instant; remembers it where not.
 
         Parameters
@@ -93,11 +97,13 @@ class HeardLately:
             The clock in the telegram, aware.
         counted : bool
             It is a radio telegram with an access number.
+        frame : bytes, optional
+            What `frame_in` finds.
         """
         again = bool(delivery.details) and delivery.details.get("redelivered") is True
         if meter_time is None and not counted and not again and delivery.protocol != "mqtt":
             return False
-        digest, at = _digest(delivery.protocol, delivery.payload, counted=counted), delivery.read_at
+        digest, at = _digest(delivery.protocol, delivery.payload, frame, counted=counted), delivery.read_at
         known = self._of(meter_id)
         for said, clock, before in known:
             if said != digest or clock != meter_time:
@@ -146,22 +152,22 @@ class HeardLately:
         known.indexes = indexes
         return False
 
-    def _of(self, meter_id: int) -> deque[tuple[bytes, datetime | None, datetime]]:
+    def _of(self, meter_id: int) -> deque[_Heard]:
         known = self._meters.get(meter_id)
         if known is None:
             known = self._meters[meter_id] = deque(maxlen=_REMEMBERED)
         return known
 
 
-def _digest(protocol: str, payload: bytes, *, counted: bool) -> bytes:
-    return blake2b(_telegram_in(protocol, payload, counted) or payload, digest_size=8).digest()
+def _digest(protocol: str, payload: bytes, frame: bytes | None, *, counted: bool) -> int:
+    # Keyed anew in every process, so nobody can choose telegrams that collide; a restart learns from the bytes.
+    return hash(_telegram_in(protocol, payload, frame, counted) or payload)
 
 
-def _telegram_in(protocol: str, payload: bytes, counted: bool) -> bytes | None:
+def _telegram_in(protocol: str, payload: bytes, frame: bytes | None, counted: bool) -> bytes | None:
     """The frame that a delivery consists of or, where it is a radio telegram (`counted`), brings in whatever clothing:
     receivers write the same one as bytes or digits, with and without CRCs, with a level and a time beside it.
     """
-    frame = frame_in(protocol, payload)
     if frame is None and counted and protocol == "mqtt":
         found = [one for one in telegrams_from_payload(payload) if looks_like_telegram(one)]
         frame = found[0] if len(found) == 1 else None

@@ -188,7 +188,9 @@ class Recall:
         if values is None or not shown:
             return None
         meter_time = None if clock is None else clock.replace(tzinfo=bound.zone).astimezone(UTC)
-        flags, notes = self._watch.judged(delivery, bound.entry.meter_id, meter_time, counted=layout.counted)
+        flags, notes = self._watch.judged(
+            delivery, bound.entry.meter_id, meter_time, counted=layout.counted, frame=frame
+        )
         read_us, number = microseconds(delivery.read_at), len(values)
         ts_us = tuple(read_us if us is None else us for us in bound.times_us) if bound.times_us else (read_us,) * number
         said = (*template.flags, *notes) if notes else template.flags

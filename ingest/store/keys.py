@@ -84,7 +84,7 @@ async def claim(
         try:
             async with connection.transaction(), Copies(connection) as copies:
                 numbers = await new_numbers(connection, len(ordered))
-                await copies.send(COPY, [packed(zip(ordered, numbers, strict=True))])
+                await copies.send(COPY, [packed(ordered, numbers)])
                 return dict(zip(ordered, numbers, strict=True)), known
         except psycopg.errors.UniqueViolation:
             habit.saw(1)
@@ -102,13 +102,15 @@ async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]
     return row[0] if row and row[0] else []
 
 
-def packed(claimed: Iterable[tuple[bytes, int]]) -> bytes:
+def packed(digests: Sequence[bytes], numbers: Sequence[int]) -> bytes:
     """Digests with their numbers for `COPY`, in the order in which two writers never wait for each other."""
-    digests, numbers = zip(*sorted(claimed), strict=True)
+    joined = b"".join(digests)
+    high, low = np.frombuffer(joined, dtype=">u8").reshape(-1, 2).T
+    order = np.lexsort((low, high))
     rows = np.empty(len(digests), dtype=_ROW)
     rows["fields"], rows["id_size"], rows["size"] = 2, 8, 16
-    rows["id"] = numbers
-    rows["digest"] = np.frombuffer(b"".join(digests), dtype="V16")
+    rows["id"] = np.array(numbers)[order]
+    rows["digest"] = np.frombuffer(joined, dtype="V16")[order]
     return b"".join((COPY_HEADER, rows.tobytes(), COPY_TRAILER))
 
 

@@ -109,7 +109,7 @@ async def _write_unguarded(
     stored = [(number, us, *item) for number, us, item in zip(numbers, read_us, items, strict=True)]
     await deliveries.insert(connection, _rows(stored), copies)
     digests = digests_of((delivery for delivery, _ in items), read_us)
-    await copies.send(keys.COPY, [keys.packed(zip(digests, numbers, strict=True))])
+    await copies.send(keys.COPY, [keys.packed(digests, numbers)])
     resolved = _resolved(stored)
     written = None
     if resolved:
