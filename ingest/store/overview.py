@@ -48,9 +48,7 @@ async def fleet_figures(
         )
         SELECT (SELECT count(*) FROM points) AS points,
                (SELECT count(*) FROM installed) AS meters,
-               (SELECT count(*) FROM installed WHERE EXISTS (
-                   SELECT 1 FROM register g JOIN meter_reading r ON r.meter_id = g.meter_id AND r.bank = g.slot >> 3
-                   WHERE g.meter_id = installed.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s)) AS meters_read,
+               (SELECT count(*) FROM installed WHERE was_read(meter_id, %(since)s, %(now)s)) AS meters_read,
                (SELECT count(*) FROM gateway g WHERE enabled
                   AND (%(areas)s::int[] IS NULL OR g.area_id IS NULL OR g.area_id = ANY(%(areas)s))) AS gateways,
                (SELECT count(*) FROM gateway g JOIN gateway_health h USING (gateway_id)
@@ -103,10 +101,7 @@ async def area_figures(
         SELECT a.area_id, a.code, a.name, a.team,
                count(DISTINCT p.point_id) AS points,
                count(DISTINCT i.meter_id) AS meters,
-               count(DISTINCT i.meter_id) FILTER (WHERE EXISTS (
-                   SELECT 1 FROM register g JOIN meter_reading r ON r.meter_id = g.meter_id AND r.bank = g.slot >> 3
-                   WHERE g.meter_id = i.meter_id AND r.ts > %(since)s AND r.ts <= %(now)s
-               )) AS meters_read,
+               count(DISTINCT i.meter_id) FILTER (WHERE was_read(i.meter_id, %(since)s, %(now)s)) AS meters_read,
                (SELECT count(*) FROM alert l JOIN metering_point q USING (point_id)
                  WHERE q.area_id = a.area_id AND l.state <> 'resolved') AS open_alerts,
                (SELECT sum(c.energy_j) / 3600000.0 FROM consumption c JOIN metering_point q USING (point_id)

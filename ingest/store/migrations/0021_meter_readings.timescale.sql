@@ -71,6 +71,17 @@ CREATE FUNCTION newest_reading_of(of_meter int) RETURNS timestamptz LANGUAGE sql
     ) newest
 $$;
 
+-- Whether a meter has a reading after one instant and up to another.
+CREATE FUNCTION was_read(of_meter int, after timestamptz, until timestamptz) RETURNS boolean LANGUAGE sql STABLE
+PARALLEL SAFE AS $$
+    SELECT EXISTS (
+        SELECT FROM (SELECT DISTINCT slot >> 3 AS bank FROM register WHERE meter_id = of_meter) b CROSS JOIN LATERAL (
+            SELECT FROM meter_reading r WHERE r.meter_id = of_meter AND r.bank = b.bank AND r.ts > after AND r.ts <= until
+            LIMIT 1
+        ) one
+    )
+$$;
+
 -- One row a reading, for people and for questions that name no register.
 CREATE VIEW reading AS
 SELECT r.ts, r.value, r.delivery_id, g.register_id, r.version, r.flags
