@@ -17,6 +17,7 @@ import structlog
 
 from ingest.clock import Clock
 from ingest.clock_watch import watch_from_store
+from ingest.collecting import collecting_seldom
 from ingest.config import Settings
 from ingest.decoding.memory import kept_state
 from ingest.directory import Directory
@@ -249,7 +250,7 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, clock: Clock) -> N
             worker = Worker(settings, pool, directory, pipeline, clock)
             registry = pipeline.counters.registry
             registry.register(WorkerCollector(pipeline, worker.tally, worker.running))
-            with metrics_served(settings, registry):
+            with metrics_served(settings, registry), collecting_seldom():
                 await worker.run(stop)
     finally:
         await pool.close()

@@ -19,14 +19,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from api.cli.serve import fast_event_loop
 from api.embedded import THROW_AWAY, EmbeddedPostgres
 from ingest.clock import SystemClock
+from ingest.collecting import collecting_seldom
 from ingest.config import Settings
 from ingest.directory import Directory
 from ingest.model import Delivery, Outcome
@@ -183,12 +186,13 @@ async def reading(url: str, folder: Path, gateways: int) -> AsyncIterator[Fleet]
     directory = await Directory.load(pool)
     async with Pipeline(settings=settings, pool=pool, directory=directory) as pipeline:
         worker = Worker(settings, pool, directory, pipeline, SystemClock())
-        async with running_worker(worker):
-            fleet = Fleet(pipeline, worker)
-            # The first question to each meter is a reset, which the limit does not know.
-            while fleet.answers < METERS * gateways:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-            yield fleet
+        with collecting_seldom():
+            async with running_worker(worker):
+                fleet = Fleet(pipeline, worker)
+                # The first question to each meter is a reset, which the limit does not know.
+                while fleet.answers < METERS * gateways:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                yield fleet
     await pool.close()
 
 
@@ -268,14 +272,20 @@ async def processor_of_dead(seconds: float, baud: int) -> None:
             print(f"poller: a gateway that {manner} takes {100 * share_of_core:.3f} % of a processor")
 
 
+def as_in_production(work: Coroutine[Any, Any, None]) -> None:
+    """Run with the event loop that `heatbook ingest` has."""
+    with asyncio.Runner(loop_factory=fast_event_loop()) as runner:
+        runner.run(work)
+
+
 def main(gateways: int = 1_000, seconds: int = 40, baud: int = 300) -> None:
     """Print the ratios."""
     with field_and_store(gateways, baud) as (url, folder):
-        asyncio.run(share(url, folder, gateways, seconds, baud))
+        as_in_production(share(url, folder, gateways, seconds, baud))
     asyncio.run(processor_of_dead(seconds, 4 * baud))
     few = max(10, gateways // 10)
     with field_and_store(few, 4 * baud) as (url, folder):
-        asyncio.run(cost_of_dead(url, folder, few, seconds / 4, 4 * baud))
+        as_in_production(cost_of_dead(url, folder, few, seconds / 4, 4 * baud))
 
 
 if __name__ == "__main__":
