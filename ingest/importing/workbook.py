@@ -65,7 +65,7 @@ def opened(path: Path) -> Iterator["Workbook"]:
     try:
         with zipfile.ZipFile(path) as book:
             yield Workbook(book)
-    except (RuntimeError, NotImplementedError, EOFError, zlib.error, expat.ExpatError) as error:
+    except (EOFError, zlib.error, expat.ExpatError) as error:
         raise ValueError(f"the workbook is damaged: {error}") from error
     except KeyError as error:
         raise ValueError(f"the workbook lacks a part: {error.args[0]}") from error
@@ -183,7 +183,11 @@ class Workbook:
                 f"the part {part} of this workbook has {info.file_size / 1e6:,.0f} MB unpacked where {most_mb:,} are"
                 " allowed: save the sheet as CSV, which may be of any size"
             )
-        with self._book.open(info) as file:
+        try:
+            file = self._book.open(info)
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way that Python does not know
+            raise ValueError(f"the part {part} of this workbook cannot be opened: {error}") from error
+        with file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 

@@ -240,6 +240,15 @@ def test_a_part_that_would_not_fit_is_refused_before_it_is_opened(
         rows_of(path)
 
 
+def test_a_part_that_is_encrypted_is_refused(write: Write) -> None:
+    path = write()
+    with zipfile.ZipFile(path, "a") as book:
+        book.getinfo("xl/worksheets/sheet1.xml").flag_bits |= 1
+        book.writestr("written last", "so that the list of parts is written again")
+    with pytest.raises(InvalidInputError, match=r"sheet1\.xml of this workbook cannot be opened: .*encrypted"):
+        rows_of(path)
+
+
 def test_a_long_text_in_many_cells_is_refused_before_it_fills_the_memory(write: Write) -> None:
     texts = f"<sst><si><t>serial</t></si><si><t>value</t></si><si><t>{'x' * 30_000}</t></si></sst>"
     cells = "".join(f'<row r="{row}"><c r="A{row}" t="s"><v>2</v></c></row>' for row in range(2, 5_000))
