@@ -24,13 +24,13 @@ _INSTANT = struct.Struct(">q").pack
 _NEW_NUMBERS = "SELECT array_agg(nextval('delivery_number')) FROM generate_series(1, %s)"
 _INSERT = (
     "INSERT INTO delivery_key (digest, delivery_id, arrived_at)"
-    " SELECT digest, nextval('delivery_number'), now() FROM unnest(%b::bytea[]) AS item (digest)"
-    " ON CONFLICT DO NOTHING RETURNING digest, delivery_id"
+    " SELECT digest, nextval('delivery_number'), now() FROM unnest(%b::uuid[]) AS item (digest)"
+    " ON CONFLICT DO NOTHING RETURNING uuid_send(digest), delivery_id"
 )
 TABLE: Final = "delivery_key"
 COPY: Final = "COPY delivery_key (delivery_id, digest) FROM STDIN (FORMAT BINARY)"
 _ROW = np.dtype([("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4"), ("digest", "V16")])
-_KNOWN = "SELECT digest, delivery_id FROM delivery_key WHERE digest = ANY(%b::bytea[])"
+_KNOWN = "SELECT uuid_send(digest), delivery_id FROM delivery_key WHERE digest = ANY(%b::uuid[])"
 
 
 def digest_of(delivery: Delivery) -> bytes:

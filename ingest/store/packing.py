@@ -24,7 +24,7 @@ COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WIDTHS = {"int2": 2, "int4": 4, "int8": 8, "timestamptz": 8}
-_OIDS = {"int2": (21, 1005), "int4": (23, 1007), "int8": (20, 1016), "timestamptz": (1184, 1185), "bytea": (17, 1001)}
+_OIDS = {"int2": (21, 1005), "int4": (23, 1007), "int8": (20, 1016), "timestamptz": (1184, 1185), "uuid": (2950, 2951)}
 
 
 def microseconds(instant: datetime) -> int:
@@ -141,10 +141,10 @@ class TimestampArray(PackedArray):
 
 
 class DigestArray(PackedArray):
-    """bytea[] of values that are all 16 bytes long"""
+    """uuid[] of digests of 16 bytes"""
 
     __slots__ = ()
-    kind = "bytea"
+    kind = "uuid"
 
     def __init__(self, values: Sequence[bytes]) -> None:
         body = np.empty(len(values), dtype=[("length", ">i4"), ("value", "V16")])
