@@ -5,7 +5,7 @@ This file knows the order of the layers and which control information (CI) leads
 
 from typing import Final
 
-from protocols.errors import FrameError, SecurityError, UnsupportedError
+from protocols.errors import FrameError, ProtocolError, SecurityError, UnsupportedError
 from protocols.mbus.authentication import (
     AFL,
     Authentication,
@@ -22,7 +22,7 @@ from protocols.mbus.header import meter_from_bytes, meter_from_link_bytes
 from protocols.mbus.opening import ENCRYPTED_MODES
 from protocols.mbus.plan import PlanCache
 from protocols.mbus.transport import APPLICATIONS, NO_METER, Header, Message
-from protocols.mbus.wireless import FIRST_BLOCK, wireless_frame_from_bytes
+from protocols.mbus.wireless import FIRST_BLOCK, STRIPPED, wireless_frame_from_bytes
 from protocols.telegram import Telegram
 
 # Length of link and long header before the records of a wired answer.
@@ -87,7 +87,7 @@ def telegram_from_frame(
             return planned
     message = Message(key, layouts, last_counter, plans, fragments)
     wireless = form is not None or _wireless_like(frame)
-    telegram = _wireless(frame, message, form) if wireless else _wired(frame, message)
+    telegram = _wireless_in_form(frame, message, form) if wireless else _wired(frame, message)
     if require_key and telegram.diagnostics and telegram.diagnostics[0].startswith("key.missing"):
         raise SecurityError("key.missing", "the telegram is encrypted and no key is known for its meter")
     return telegram
@@ -128,6 +128,34 @@ def _wired(frame: bytes, message: Message) -> Telegram:
     if link.ci == AFL:
         return _authenticated(link.data, 7, message)
     return application_telegram(link.ci, link.data, 7, message)
+
+
+def _wireless_in_form(frame: bytes, message: Message, form: str | None) -> Telegram:
+    """One telegram in 65,536 without CRCs ends as if with one of format B: where that reading of it is not whole and
+    the other one is, it has none.
+    """
+    if form is not None:
+        return _wireless(frame, message, form)
+    try:
+        telegram = _wireless(frame, message, None)
+    except ProtocolError:
+        stripped = _whole_without_crcs(frame, message)
+        if stripped is None:
+            raise
+        return stripped
+    return telegram if not telegram.diagnostics else _whole_without_crcs(frame, message) or telegram
+
+
+def _whole_without_crcs(frame: bytes, tried: Message) -> Telegram | None:
+    if tried.details.get("format") != "B":
+        return None
+    # A fragment has been put to the others already.
+    message = Message(tried.key, tried.layouts, tried.last_counter, tried.plans)
+    try:
+        telegram = _wireless(frame, message, STRIPPED)
+    except ProtocolError:
+        return None
+    return None if telegram.diagnostics else telegram
 
 
 def _wireless(frame: bytes, message: Message, form: str | None) -> Telegram:

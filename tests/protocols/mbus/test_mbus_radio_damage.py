@@ -4,6 +4,7 @@ import pytest
 
 from protocols.errors import FrameError, ProtocolError
 from protocols.mbus import telegram_from_frame, wireless_telegram
+from protocols.mbus.wireless import crc
 from protocols.telegram import MeterId
 
 KEY = bytes(range(16))
@@ -50,4 +51,22 @@ def test_every_block_of_format_a_is_checked() -> None:
 def test_a_telegram_without_crcs_whose_last_record_is_cut_still_gives_what_came_whole() -> None:
     telegram = telegram_from_frame(wireless_telegram(METER, SHORT[:-1]))
     assert len(telegram.records) == 3
+    assert telegram.diagnostics[0].startswith("record.truncated")
+
+
+def test_a_telegram_without_crcs_that_ends_like_one_of_format_b_keeps_its_last_record() -> None:
+    # One value in 65,536 does, by chance.
+    frame = wireless_telegram(METER, SHORT + bytes.fromhex("041300000000"))
+    frame = frame[:-2] + crc(frame[:-2]).to_bytes(2, "big")
+    telegram = telegram_from_frame(frame)
+    assert len(telegram.records) == 5
+    assert telegram.diagnostics == ()
+    assert telegram.records[-1].raw == "0000" + frame[-2:].hex()
+    assert telegram.details["format"] == "stripped"
+    assert telegram_from_frame(frame, form="B").diagnostics[0].startswith("record.truncated")
+
+
+def test_a_telegram_of_format_b_with_a_cut_record_stays_one_of_format_b() -> None:
+    telegram = telegram_from_frame(wireless_telegram(METER, SHORT[:-1], form="B"))
+    assert telegram.details["format"] == "B"
     assert telegram.diagnostics[0].startswith("record.truncated")
