@@ -17,16 +17,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 import psycopg
 from iotcore import Broker
 
+from api.cli.serve import fast_event_loop
 from api.embedded import THROW_AWAY, EmbeddedPostgres, free_port
+from ingest.collecting import collecting_seldom
 from ingest.directory import Directory
 from ingest.model import Delivery, Outcome
 from ingest.pipeline.intake import Pipeline
@@ -192,9 +195,16 @@ async def committed(port: int, count: int, url: str, version: int) -> Measured:
     try:
         directory = await Directory.load(pool)
         async with Pipeline(pool=pool, directory=directory) as pipeline:
-            return await through_source(port, count, pipeline, "committed", version)
+            with collecting_seldom():
+                return await through_source(port, count, pipeline, "committed", version)
     finally:
         await pool.close()
+
+
+def worker(measure: Coroutine[Any, Any, Measured]) -> Measured:
+    """On the event loop that a worker in production runs on."""
+    with asyncio.Runner(loop_factory=fast_event_loop()) as runner:
+        return runner.run(measure)
 
 
 def register_meters(url: str, count: int) -> None:
@@ -247,8 +257,8 @@ def main() -> None:
         register_meters(url, METERS)
         subscribers: dict[str, Callable[[int], Measured]] = {
             "discard": lambda port: discarding(port, count),
-            "source": lambda port: asyncio.run(through_source(port, count, Discarding(), "source", version)),
-            "committed": lambda port: asyncio.run(committed(port, count, url, version)),
+            "source": lambda port: worker(through_source(port, count, Discarding(), "source", version)),
+            "committed": lambda port: worker(committed(port, count, url, version)),
         }
         for number in range(rounds):
             broker = (Mosquitto if MOSQUITTO else Embedded)(Path(folder) / f"broker-{number}")
