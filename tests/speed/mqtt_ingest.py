@@ -28,7 +28,7 @@ import psycopg
 from iotcore import Broker
 
 from api.cli.serve import fast_event_loop
-from api.embedded import THROW_AWAY, EmbeddedPostgres, free_port
+from api.embedded import EmbeddedPostgres, free_port
 from ingest.collecting import collecting_seldom
 from ingest.directory import Directory
 from ingest.model import Delivery, Outcome
@@ -248,7 +248,7 @@ def main() -> None:
     ratios: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedPostgres(Path(folder) / "postgres", settings=THROW_AWAY) as server,
+        EmbeddedPostgres(Path(folder) / "postgres") as server,
     ):
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE speed")
