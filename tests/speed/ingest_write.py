@@ -2,7 +2,7 @@
 
 ``python -m tests.speed.ingest_write [rounds]``. The limit is what nobody could beat: rows packed beforehand and
 copied into tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that
-a delivery means (its bytes, its key, its status, its readings). Ours commits every 2,000 deliveries and decides
+a delivery means (its bytes, its key, its status, its readings). Ours commits as many deliveries at once as the pipeline does under load and decides
 duplicates of deliveries and of readings; decoding is not part of it. The last column compares the processors' time, of
 client and server together, and holds on a busy machine too.
 """
@@ -25,6 +25,7 @@ import psycopg
 
 from api.embedded import EmbeddedPostgres
 from ingest.model import Delivery, MeterStatus, Resolved
+from ingest.pipeline.gathering import PipelineLimits
 from ingest.store import deliveries, reading_writes, statuses
 from ingest.store.database import Pool, migrate, open_pool
 from ingest.store.habit import new_habits
@@ -34,7 +35,7 @@ from ingest.store.writes import write_batch
 
 METERS = 5_000
 REGISTERS = 6
-BATCH = 2_000
+BATCH = PipelineLimits().batch_deliveries
 HOURS = 12
 T0 = datetime(2025, 11, 1, tzinfo=UTC)
 TYPES = ("timestamptz", "int8", "int8", "int4", "int2", "int2")
