@@ -1,10 +1,10 @@
 """Idempotent writing of decoded telegrams beside raw binary COPY of the same rows, on plain PostgreSQL, in one run.
 
 ``python -m tests.speed.ingest_write [rounds]``. The limit is what nobody could beat: rows packed beforehand and
-copied into tables without index, one COPY a table. Two limits are printed, of the readings alone and of all rows that
-a delivery means (its bytes, its key, its status, its readings). Ours commits as many deliveries at once as the pipeline does under load and decides
-duplicates of deliveries and of readings; decoding is not part of it. The last column compares the processors' time, of
-client and server together, and holds on a busy machine too.
+copied into tables without index, one COPY a table, one row a reading. Two limits are printed, of the readings alone and
+of all rows that a delivery means (its bytes, its key, its status, its readings). Ours commits as many deliveries at
+once as the pipeline does under load and decides duplicates of deliveries and of readings; decoding is not part of it.
+The last column compares the processors' time, of client and server together, and holds on a busy machine too.
 """
 
 import asyncio
