@@ -89,7 +89,10 @@ async def insert_unguarded(
     asked = _asked(said, habits, history)
     if asked.any():
         await copies.settle()
-    written = _new(said, await _stored(connection, said.rows, asked))
+    stored = await _stored(connection, said.rows, asked)
+    if asked.all():
+        habits.readings.saw(len(stored.row))
+    written = _new(said, stored)
     if len(written.rows):
         await copies.send(reading_rows.COPY, [reading_rows.packed(_in_order(written.rows))])
     return written

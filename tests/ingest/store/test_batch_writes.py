@@ -184,6 +184,25 @@ async def test_a_batch_that_fails_leaves_nothing(store: Any, place: Any) -> None
     assert await rows(store.connection, "SELECT count(*) FROM delivery") == [(0,)]
 
 
+async def test_a_writer_that_met_a_stored_reading_asks_for_a_while_and_then_no_more(
+    plain: Any, plain_place: Any
+) -> None:
+    habits = new_habits()
+
+    async def one(*items: Any) -> None:
+        async with plain.connection.transaction():
+            await write_batch(plain.connection, items, habits=habits)
+
+    await one(plain_place.delivery(0, 500, payload=b"a"))
+    await one(plain_place.delivery(0, 500, payload=b"b"))
+    assert habits.readings.expects_known
+    assert not habits.deliveries.expects_known
+    for hour in range(1, 10):
+        await one(plain_place.delivery(hour, 500 + hour))
+    assert not habits.readings.expects_known
+    assert await rows(plain.connection, "SELECT count(*) FROM reading") == [(20,)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_two_writers_with_the_same_stream_store_it_once(plain: Any, plain_place: Any, seed: int) -> None:
     items = [plain_place.delivery(hour, 500 + hour, channel="a") for hour in range(300)]
