@@ -46,7 +46,7 @@ class Settings:
     log_format: str = "text"
     max_body_bytes: int = 8 * 1024 * 1024
     max_payload_bytes: int = 64 * 1024
-    batch_rows: int = 30_000
+    batch_rows: int = 60_000
     batch_wait_s: float = 0.25
     queue_deliveries: int = 20_000
     spool_bytes: int = 1024 * 1024 * 1024

@@ -29,8 +29,8 @@ LULL_S = 0.01
 class PipelineLimits:
     """Sizes: rows (readings) and deliveries a batch, seconds a busy batch waits, deliveries queued, stop deadline."""
 
-    batch_rows: int = 30_000
-    batch_deliveries: int = 5_000
+    batch_rows: int = 60_000
+    batch_deliveries: int = 10_000
     batch_wait_s: float = 0.25
     queue_deliveries: int = 20_000
     drain_s: float = 5.0
