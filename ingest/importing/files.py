@@ -19,8 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ingest.errors import InvalidInputError
-from ingest.importing.excel import excel_columns, excel_row_count
-from ingest.importing.sheet_table import Numbers, Refuse
+from ingest.importing.excel import Numbers, Refuse, excel_columns, excel_row_count
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 # What Chinese spreadsheets save when nobody asks for UTF-8 (GBK and GB 2312 are parts of it).

@@ -1,5 +1,6 @@
 """Files as people send them: other encodings and delimiters, empty and broken rows, formulas, spreadsheet dates."""
 
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import openpyxl
 import pytest
 
+from ingest.errors import InvalidInputError
 from ingest.importing.door import ImportOptions, import_file
-from ingest.importing.files import row_count
+from ingest.importing.files import batches, column_names, row_count
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -149,9 +151,39 @@ async def test_a_file_with_fewer_columns_leaves_other_facts_alone(take: Any, ask
     assert await ask("SELECT account FROM metering_point") == [(None,)]
 
 
+def test_a_workbook_too_large_for_memory_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "readings.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book, book.open("xl/sharedStrings.xml", "w") as part:
+        for _ in range(65):
+            part.write(bytes(1_000_000))
+    with pytest.raises(InvalidInputError, match=r"65 MB unpacked where 64 are allowed: save the sheet as CSV"):
+        column_names(path)
+
+
 def test_a_sheet_tells_the_progress_bar_its_rows(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for number in range(31):
         book.active.append([number, "x"])
     book.save(tmp_path / "points.xlsx")
     assert row_count(tmp_path / "points.xlsx") == 30
+
+
+def test_dates_in_the_styles_of_chinese_workbooks_are_dates(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["serial", "time"])
+    sheet.append(["1", datetime(2026, 1, 5, 8, 30)])  # noqa: DTZ001
+    western, chinese = tmp_path / "western.xlsx", tmp_path / "chinese.xlsx"
+    book.save(western)
+    with zipfile.ZipFile(western) as given, zipfile.ZipFile(chinese, "w") as made:
+        for name in given.namelist():
+            part = given.read(name)
+            if name == "xl/styles.xml":
+                assert b'numFmtId="164"' in part
+                part = part.replace(b'numFmtId="164" ', b'numFmtId="31" ').replace(
+                    b'<numFmt numFmtId="31"', b'<numFmt numFmtId="164"'
+                )
+            made.writestr(name, part)
+    for path in (western, chinese):
+        (batch,) = batches(path, required=("time",))
+        assert batch.table.column("time").to_pylist() == ["2026-01-05T08:30:00"]
