@@ -10,7 +10,6 @@ says about itself. Importing a file again stores nothing twice.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from fractions import Fraction
@@ -30,7 +29,7 @@ from ingest.importing.report import ImportReport, Progress
 from ingest.importing.steps import StepKey, finest_decimals
 from ingest.model import Delivery, MeterStatus
 from ingest.store import deliveries, keys, reading_writes, statuses, touched
-from ingest.store.copying import Copies
+from ingest.store.copying import copies_on
 from ingest.store.habit import new_habits
 from ingest.store.packing import instant_of
 from ingest.store.reading_columns import ReadingColumns
@@ -139,7 +138,7 @@ class ReadingsImport:
         if digest in known:
             kept = await deliveries.get_many(self._connection, [known[digest]])
             return known[digest], bool(kept) and kept[0].details.get("refused") == 0
-        async with self._copies() as copies:
+        async with copies_on(self._connection, self._copy) as copies:
             await deliveries.insert(self._connection, [(fresh[digest], None, delivery)], copies)
         return fresh[digest], False
 
@@ -167,7 +166,7 @@ class ReadingsImport:
             )
             written = len(made.readings)
             heard |= _latest(meters, ts_us)
-            async with self._copies() as copies:
+            async with copies_on(self._connection, self._copy) as copies:
                 await touched.by_rows(self._connection, made.rows, copies)
         await self._say(found, heard, delivery_id)
         return written
@@ -179,11 +178,8 @@ class ReadingsImport:
             clock = None if clock_s is None else instant_of(round(clock_s * 1e6))
             rows.append(MeterStatus(meter, ts, None if code is None else int(code), clock))
         new = await statuses.unsaid(self._connection, [(delivery_id, status) for status in rows])
-        async with self._copies() as copies:
+        async with copies_on(self._connection, self._copy) as copies:
             await statuses.insert(self._connection, new, copies)
-
-    def _copies(self) -> AbstractAsyncContextManager[Copies | None]:
-        return Copies(self._connection) if self._copy else nullcontext()
 
     async def _resolve(self, chunk: Chunk) -> _Found:
         entries = [self._directory.meter_for(MeterId(serial, maker)) for serial, maker in chunk.meters]

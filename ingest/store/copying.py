@@ -5,7 +5,7 @@ the end of the block, and always before anything else may be asked on the connec
 """
 
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from types import TracebackType
 from typing import Any, LiteralString, Self
 
@@ -50,3 +50,8 @@ class Copies:
         """Wait until the server has taken everything. Raises what it refused (psycopg.Error)."""
         under_way, self._under_way = self._under_way, AsyncExitStack()
         await under_way.aclose()
+
+
+def copies_on(connection: AsyncConnection[Any], copy: bool) -> AbstractAsyncContextManager[Copies | None]:
+    """`Copies` of a connection; None on a server without COPY, where callers go by INSERT."""
+    return Copies(connection) if copy else nullcontext()

@@ -5,7 +5,6 @@ whatever order, by however many writers, is stored once.
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -15,7 +14,7 @@ from psycopg import AsyncConnection
 
 from ingest.model import Delivery, MeterStatus, Outcome, Rejected, Resolved
 from ingest.store import deliveries, discovered, keys, quarantine, reading_writes, statuses, touched
-from ingest.store.copying import Copies
+from ingest.store.copying import Copies, copies_on
 from ingest.store.habit import WriterHabits, new_habits
 from ingest.store.keys import digests_of
 from ingest.store.packing import all_microseconds, microseconds
@@ -75,16 +74,12 @@ async def write_batch(
         if number is not None:
             positions.append(position)
             stored.append((number, us, *item))
-    async with _copies(connection, copy) as copies:
+    async with copies_on(connection, copy) as copies:
         await deliveries.insert(connection, _rows(stored), copies)
     outcomes = await _write_made(connection, stored, habits, copy=copy)
     for position, outcome in zip(positions, outcomes, strict=True):
         result[position] = outcome
     return result
-
-
-def _copies(connection: AsyncConnection[Any], copy: bool) -> AbstractAsyncContextManager[Copies | None]:
-    return Copies(connection) if copy else nullcontext()
 
 
 def _rows(stored: Sequence[Stored]) -> list[deliveries.Row]:
@@ -147,7 +142,7 @@ async def _write_made(
         written = await reading_writes.insert(connection, columns, habits, history=history, copy=copy)
         said = _statuses(resolved)
         said = await statuses.unsaid(connection, said) if again else said
-        async with _copies(connection, copy) as copies:
+        async with copies_on(connection, copy) as copies:
             await statuses.insert(connection, said, copies)
             await touched.by_rows(connection, written.rows, copies)
     return await _outcomes(connection, stored, written)

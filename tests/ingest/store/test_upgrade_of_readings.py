@@ -46,7 +46,7 @@ def upgraded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         before += [connection.execute(query).fetchall() for query in (_EVERYTHING, _DAYS, _UNITS)]  # type: ignore[arg-type]
     assert len(before[0]) == 25 * 11 - 1 + 3
     monkeypatch.setattr(database, "steps", lambda: whole)
-    assert len(migrate(url)) == len([step for step in whole if step.name >= "0020" and step.flavour is None]) + 1
+    assert set(migrate(url)) == {step.name for step in whole if step.name >= "0020"}
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         assert [connection.execute(query).fetchall() for query in (_EVERYTHING, _DAYS, _UNITS)] == before  # type: ignore[arg-type]
         rows = connection.execute("SELECT count(*), max(part) FROM meter_reading WHERE meter_id = 1").fetchone()

@@ -1,28 +1,4 @@
--- One row is what a meter showed at one instant, up to eight registers of a bank, as one delivery said it; a register that
--- it did not say is NULL. Six rows and six index entries become one: writing costs a quarter, a reading takes a quarter of
--- the bytes, and the instant and the delivery are stored once.
--- v0..v7: exact counts of the registers in slots 8 * bank .. 8 * bank + 7. part: 0 first, +1 for whatever else comes for the
--- same instant (other registers, other values). version: of every reading in the row, 0 first, +1 for a value that differs.
--- flags: compute.quality bits of every reading in the row; readings with other flags are a row of their own.
-CREATE TABLE meter_reading (
-    ts           timestamptz NOT NULL,
-    delivery_id  int8 NOT NULL,
-    meter_id     int NOT NULL,
-    bank         smallint NOT NULL,
-    part         smallint NOT NULL,
-    version      smallint NOT NULL,
-    flags        smallint NOT NULL,
-    v0           int8,
-    v1           int8,
-    v2           int8,
-    v3           int8,
-    v4           int8,
-    v5           int8,
-    v6           int8,
-    v7           int8,
-    PRIMARY KEY (meter_id, bank, ts, part)
-);
-
+-- What is stored goes over, then the old table goes.
 DO $$ BEGIN
     IF EXISTS (SELECT FROM reading WHERE register_id NOT IN (SELECT register_id FROM register)) THEN
         RAISE 'there are readings of registers that do not exist; nothing was changed';
@@ -43,10 +19,7 @@ SELECT r.ts, r.delivery_id, g.meter_id, g.slot >> 3,
 FROM reading r JOIN register g USING (register_id)
 GROUP BY r.ts, r.delivery_id, g.meter_id, g.slot >> 3, r.version, r.flags
 ORDER BY g.meter_id, g.slot >> 3, r.ts;
-
-DROP VIEW reading_daily, reading_in_units;
 DROP TABLE reading;
-CREATE INDEX meter_reading_time ON meter_reading USING brin (ts) WITH (pages_per_range = 32);
 
 -- Readings of one register, inlined by the planner: ordered by time it walks the key.
 CREATE FUNCTION readings_of(of_meter int, at_slot smallint)
@@ -89,10 +62,3 @@ SELECT r.ts, m.serial, m.manufacturer, m.medium, g.name AS register, g.quantity,
 FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r JOIN meter m USING (meter_id)
 JOIN unit_conversion u USING (unit)
 WHERE r.version = 0;
-
-CREATE VIEW reading_daily AS
-SELECT g.register_id, date_trunc('day', r.ts, 'UTC') AS day, (array_agg(r.value ORDER BY r.ts))[1] AS first_value,
-       (array_agg(r.value ORDER BY r.ts DESC))[1] AS last_value, min(r.value) AS lowest, max(r.value) AS highest,
-       count(*) AS readings
-FROM register g CROSS JOIN LATERAL readings_of(g.meter_id, g.slot) r
-WHERE r.version = 0 GROUP BY g.register_id, date_trunc('day', r.ts, 'UTC');
